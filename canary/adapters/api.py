@@ -34,7 +34,7 @@ Json: TypeAlias = dict[str, object]
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 TIMEOUT = 10.0  # seconds for one request; a tick has its own deadline above it
-QUIET = 45.0  # seconds without a byte after which a watch is taken for dead; the server sends bookmarks about each minute
+QUIET = 90.0  # seconds without a byte after which a watch is taken for dead; the server sends a bookmark each minute
 LINE = 8 * 2**20  # bytes of one watch event at most
 
 
@@ -98,7 +98,7 @@ class Api:
         mid-line and retries a 410 with the version that was refused. Raises Expired on 410, in either of its two forms.
         """
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=QUIET + float(query.get("timeoutSeconds", 0)))
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=QUIET)
         response = await self._send("GET", path, asked, None, timeout=timeout)
         try:
             async for line in _lines(response):
@@ -134,7 +134,7 @@ class Api:
             "Content-Type": kind,
             "User-Agent": self._client.user_agent,
         }
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             answer = await self._client.call_api(method, url, headers, body=body, _request_timeout=timeout)

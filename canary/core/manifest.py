@@ -1,0 +1,180 @@
+"""A Canary object as the API server holds it <-> `CanarySpec`: parsed once, every problem reported at once.
+
+Called by the cluster adapter and by `canary check`. The CRD's schema and CEL rules refuse most of this at admission; the
+parser repeats them, because objects also come from files and from clusters with an older CRD. Objects are read, never kept.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from canary.core import formats
+from canary.core.fields import Fields
+from canary.core.spec import (
+    FULL,
+    Approval,
+    CanarySpec,
+    Inconclusive,
+    Latency,
+    OnUnanswered,
+    Place,
+    PromotionMode,
+    Risk,
+    RouteKind,
+    ScalingMode,
+    Side,
+    SuccessRate,
+    Webhook,
+    WebhookKind,
+    Weight,
+)
+from canary.errors import InvalidSpec
+
+API_VERSION = "canary.dev/v1alpha1"
+DEFAULT_STEPS = ["100m", "200m", "300m", "400m", "500m", "1000m"]
+MOST_GATES = 64  # evidence is kept in status: about 1 KB a gate
+
+
+def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
+    """Read the spec of a Canary object. Raises InvalidSpec with all problems."""
+    top = Fields(obj, "")
+    if obj.get("apiVersion") != API_VERSION:
+        top.refuse("apiVersion", f"{API_VERSION}")
+    if obj.get("kind") != "Canary":
+        top.refuse("kind", "Canary")
+    name = top.section("metadata").text("name", "")
+    spec = top.section("spec")
+    parsed = _spec(spec, name)
+    spec.finish()
+    if top.problems:
+        raise InvalidSpec(top.problems)
+    return parsed
+
+
+def _spec(spec: Fields, name: str) -> CanarySpec:
+    service = spec.name("service")
+    stable, canary = _side(spec.section("stable")), _side(spec.section("canary"))
+    if len({service, stable.service, canary.service}) < 3 and not spec.problems:  # noqa: PLR2004 - apex and two leaves
+        spec.refuse("canary", "a service other than the apex's and stable's")
+    if stable.deployment == canary.deployment and not spec.problems:
+        spec.refuse("canary", "a deployment other than stable's")
+    route = spec.section("route")
+    promotion, scaling = spec.section("promotion"), spec.section("scaling")
+    risk = spec.section("evidence")
+    interval = spec.duration("interval", "10s", least=timedelta(seconds=1))
+    parsed = CanarySpec(
+        service=service,
+        stable=stable,
+        canary=canary,
+        route_kind=route.choice("kind", RouteKind.AUTO),
+        route_name=route.name("name", name),
+        steps=_steps(spec),
+        interval=interval,
+        dwell=spec.duration("dwell", "30s", least=interval),
+        step_timeout=spec.duration("stepTimeout", "30m", least=interval),
+        on_inconclusive=spec.choice("onInconclusive", Inconclusive.ROLLBACK),
+        bake=spec.duration("bake", "5m", least=interval),
+        places=_places(spec.section("gates")),
+        unanswered=spec.section("gates").choice("unanswered", OnUnanswered.ROLLBACK),
+        webhooks=tuple(_webhook(hook) for hook in spec.section("gates").sections("webhooks")),
+        risk=Risk(
+            alpha=risk.percent("falseRollback", "1%", least=1e-6, most=0.2),
+            beta=risk.percent("missedRegression", "5%", least=1e-6, most=0.2),
+        ),
+        promotion=promotion.choice("mode", PromotionMode.COPY),
+        approval=promotion.choice("approval", Approval.AUTOMATIC),
+        scaling=scaling.choice("mode", ScalingMode.MATCH),
+        idle_replicas=scaling.count("idleReplicas"),
+        paused=spec.flag("paused"),
+        abort=spec.text("abort", ""),
+        retry=spec.text("retry", ""),
+        approve=spec.text("approve", ""),
+    )
+    for section in (route, promotion, scaling, risk, spec.section("gates")):
+        section.finish()
+    return parsed
+
+
+def _side(fields: Fields) -> Side:
+    service = fields.name("service")
+    side = Side(service=service, deployment=fields.name("deployment", service))
+    fields.finish()
+    return side
+
+
+def _steps(spec: Fields) -> tuple[Weight, ...]:
+    written = spec.array("steps", DEFAULT_STEPS)
+    steps = [formats.weight(step) for step in written]
+    known = [step for step in steps if step is not None]
+    rising = all(a < b for a, b in zip([0, *known], known, strict=False))
+    if len(known) < len(steps) or not rising or known[-1:] != [FULL]:
+        spec.refuse("steps", 'a list of weights "1m" to "1000m" that rises and ends at "1000m"')
+    return tuple(known)
+
+
+def _places(gates: Fields) -> tuple[Place, ...]:
+    service = _place(gates, "")
+    routes = []
+    for fields in gates.sections("routes"):
+        name = fields.text("name", "")
+        if not name:
+            fields.refuse("name", "the name of a route, as in its ServiceProfile")
+        place = _place(fields, name)
+        fields.finish()
+        routes.append(place)
+        if place.success_rate is None and place.latency is None:
+            fields.refuse("", "a route with a successRate or a latency")
+    names = [place.route for place in routes]
+    if len(set(names)) < len(names):
+        gates.refuse("routes", "a list of routes that names each once")
+    places = [place for place in (service, *routes) if place.success_rate is not None or place.latency is not None]
+    if not places:
+        gates.refuse("", "a set of gates with at least one successRate or latency")
+    if sum((p.success_rate is not None) + (p.latency is not None) for p in places) > MOST_GATES:
+        gates.refuse("routes", f"at most {MOST_GATES} gates in all")
+    return tuple(places)
+
+
+def _place(fields: Fields, route: str) -> Place:
+    rate = _success_rate(fields.section("successRate")) if fields.has("successRate") else None
+    latency = _latency(fields.section("latency")) if fields.has("latency") else None
+    return Place(route=route, success_rate=rate, latency=latency)
+
+
+def _success_rate(fields: Fields) -> SuccessRate:
+    least = fields.percent("min", None, least=0.500001, most=0.999999)
+    p0 = 1 - least
+    pass_below = fields.percent("passBelow", None, least=0.5, most=0.999999) if fields.has("passBelow") else 1 - min(2 * p0, 0.5)
+    if pass_below >= least and not fields.problems:
+        fields.refuse("passBelow", "a share below min")
+    worse = fields.points("worseThanStable", 0.1 * p0)
+    fields.finish()
+    # written in percent, so round away what the subtraction from 1 leaves behind
+    return SuccessRate(p0=round(p0, 12), p_bad=round(1 - pass_below, 12), delta=round(worse, 12))
+
+
+def _latency(fields: Fields) -> Latency:
+    limit = fields.duration("p99", None, least=timedelta(milliseconds=1))
+    if limit > timedelta(seconds=50):
+        fields.refuse("p99", 'a time of at most "50s", the greatest bucket bound of the proxy')
+    fields.finish()
+    return Latency(limit=limit)
+
+
+def _webhook(fields: Fields) -> Webhook:
+    url = fields.text("url", "")
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        fields.refuse("url", "an http:// or https:// address with a host")
+    hook = Webhook(
+        name=fields.name("name"),
+        kind=fields.choice("type", WebhookKind.NOTIFY),
+        url=url,
+        timeout=fields.duration("timeout", "10s", least=timedelta(milliseconds=100)),
+    )
+    fields.finish()
+    return hook

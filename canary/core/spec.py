@@ -1,0 +1,153 @@
+"""What the user asked for: `CanarySpec`, frozen and valid by construction.
+
+Built by `manifest.parse_spec` and read everywhere. A value that exists here keeps every rule of the resource: steps rise
+and end at 1000m, rates are fractions, durations are positive. Nothing here reads or writes text.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+Weight: TypeAlias = int
+"""Share of the traffic in thousandths, 0..1000; stable and canary always add up to 1000."""
+
+FULL: Weight = 1000
+
+
+class RouteKind(StrEnum):
+    """What carries the weights. HTTPRoute is to come; `Auto` picks what the cluster serves."""
+
+    AUTO = "Auto"
+    TRAFFIC_SPLIT = "TrafficSplit"
+
+
+class Inconclusive(StrEnum):
+    """What follows when a step's time is over and the evidence decides nothing."""
+
+    ROLLBACK = "Rollback"
+    HOLD = "Hold"
+    PROMOTE = "Promote"
+
+
+class OnUnanswered(StrEnum):
+    """What follows when the canary leaves requests without an answer."""
+
+    ROLLBACK = "Rollback"
+    HOLD = "Hold"
+    IGNORE = "Ignore"
+
+
+class PromotionMode(StrEnum):
+    """How stable gets the analysed template: all of it, its images only, or by someone else (GitOps)."""
+
+    COPY = "Copy"
+    COPY_IMAGES = "CopyImages"
+    EXTERNAL = "External"
+
+
+class Approval(StrEnum):
+    """Who lets a baked release be promoted."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+
+
+class ScalingMode(StrEnum):
+    """Whether the canary Deployment is scaled ahead of its weight."""
+
+    MATCH = "Match"
+    NONE = "None"
+
+
+class WebhookKind(StrEnum):
+    """When a webhook is asked, and what its answer does."""
+
+    CONFIRM_START = "confirm-start"
+    CONFIRM_STEP = "confirm-step"
+    CONFIRM_PROMOTION = "confirm-promotion"
+    ROLLBACK = "rollback"
+    NOTIFY = "notify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two versions: its leaf Service and the Deployment behind it."""
+
+    service: str
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuccessRate:
+    """A promise about failures, all as fractions of requests: 0 < p0 < p_bad < 1/2, delta >= 0.
+
+    `p0` may fail, `p_bad` must be ruled out before promotion, `delta` is how much worse than stable is tolerated.
+    """
+
+    p0: float
+    p_bad: float
+    delta: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """99 % of the answered requests begin their answer within `limit` (time to the first byte of the body)."""
+
+    limit: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The promises about one route, or about the whole service where `route` is empty."""
+
+    route: str = ""
+    success_rate: SuccessRate | None = None
+    latency: Latency | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """An HTTP endpoint of the user's that is asked or told."""
+
+    name: str
+    kind: WebhookKind
+    url: str
+    timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """How often a decision may be wrong: alpha bounds false rollbacks, beta missed regressions."""
+
+    alpha: float
+    beta: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySpec:
+    """All of `spec`. `steps` rise and end at 1000; `places` hold the service first, if it has gates, then the routes."""
+
+    service: str
+    stable: Side
+    canary: Side
+    route_kind: RouteKind
+    route_name: str
+    steps: tuple[Weight, ...]
+    interval: timedelta
+    dwell: timedelta
+    step_timeout: timedelta
+    on_inconclusive: Inconclusive
+    bake: timedelta
+    places: tuple[Place, ...]
+    unanswered: OnUnanswered
+    webhooks: tuple[Webhook, ...]
+    risk: Risk
+    promotion: PromotionMode
+    approval: Approval
+    scaling: ScalingMode
+    idle_replicas: int | None
+    paused: bool
+    abort: str
+    retry: str
+    approve: str
