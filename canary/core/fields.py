@@ -40,7 +40,7 @@ class Fields:
 
     def has(self, key: str) -> bool:
         """Tell whether the field is set; null counts as unset, as for the API server."""
-        return self._values.get(key) is not None
+        return self._take(key) is not None
 
     def section(self, key: str) -> "Fields":
         """Read a sub-object; an unset one is empty."""
