@@ -1,7 +1,5 @@
 """JSON patch (RFC 6902) on JSON pointers (RFC 6901), with the API server's answers to what does not apply."""
 
-from __future__ import annotations
-
 from typing import cast
 
 from canary.lab.apiserver.refusal import Refused, bad_request

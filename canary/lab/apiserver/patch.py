@@ -4,8 +4,6 @@
 Services and conditions; lists it does not know are replaced, as upstream's `atomic`.
 """
 
-from __future__ import annotations
-
 from canary.lab.apiserver.jsonpatch import apply_operations
 from canary.lab.apiserver.refusal import Refused, bad_request
 from canary.lab.apiserver.tree import Object
@@ -128,5 +126,3 @@ def _sort(result: Object, name: str, order: object) -> None:
         return ranks.index(value) if value in ranks else len(ranks)
 
     result[name] = sorted(before, key=rank)
-
-

@@ -3,8 +3,6 @@
 Raised anywhere below `http`, which is the only place that catches it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,9 +13,17 @@ from canary.lab.apiserver.tree import Object
 class Named(Protocol):
     """What a refusal has to know of a resource."""
 
-    group: str
-    kind: str
-    plural: str
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core group."""
+
+    @property
+    def kind(self) -> str:
+        """`Deployment`."""
+
+    @property
+    def plural(self) -> str:
+        """`deployments`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,4 @@ def expired(message: str) -> Refused:
 
 def method_not_allowed() -> Refused:
     """405: this resource does not do that."""
-    return Refused(
-        405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {}
-    )
+    return Refused(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})

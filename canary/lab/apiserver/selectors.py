@@ -1,7 +1,5 @@
 """Label and field selectors, as queries and as the `selector` of Deployments and ReplicaSets."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Generated values of API objects: times, uids, random name suffixes, template hashes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random
@@ -32,7 +30,7 @@ def new_uid() -> str:
 
 def random_suffix(length: int = 5) -> str:
     """Return what the API server appends to `generateName`."""
-    return "".join(random.choices(_SAFE, k=length))  # noqa: S311 - names, not secrets
+    return "".join(random.choices(_SAFE, k=length))
 
 
 def template_hash(template: Mapping[str, object]) -> str:

@@ -4,8 +4,6 @@
 loop, so that every request is atomic. Objects in the store and in the log are shared: nobody may change them.
 """
 
-from __future__ import annotations
-
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -68,6 +66,10 @@ class Store:
             else:
                 past[entry.key] = entry.before
         return _selected(past, kind, namespace)
+
+    def everything(self) -> list[tuple[Key, Object]]:
+        """Return all objects with their keys."""
+        return list(self._objects.items())
 
     def put(self, key: Key, obj: Object) -> Object:
         """Write an object, which gets the next revision as its resourceVersion."""

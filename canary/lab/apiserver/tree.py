@@ -4,8 +4,6 @@ Used all over the embedded server. Readers never raise: what is absent or of ano
 came out of the store are shared and must not be changed: `copied` first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 

@@ -1,0 +1,73 @@
+"""The server's own controllers: they follow the log of the store and reconcile what a change touches.
+
+`plane` runs one `Controllers` as a task. Reconcilers are functions of a cluster and a key that bring things one step
+nearer and say when to look again; what they write comes back through the log.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from canary.lab.apiserver import deployments, garbage, replicasets
+from canary.lab.apiserver.cluster import Cluster, controller_of
+from canary.lab.apiserver.objects import Objects
+from canary.lab.apiserver.refusal import Refused
+from canary.lab.apiserver.store import Compacted, Entry, Key
+from canary.lab.apiserver.tree import text
+
+_CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+_RECONCILERS: dict[str, Callable[[Cluster, Key], float | None]] = {
+    "deployments.apps": deployments.reconcile,
+    "replicasets.apps": replicasets.reconcile,
+    "namespaces": garbage.reconcile_namespace,
+    _CRDS: garbage.reconcile_crd,
+}
+_PARENTS = {"replicasets.apps": "deployments.apps", "pods": "replicasets.apps"}
+
+
+class Controllers:
+    """One worker for all of them."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._cluster = Cluster(objects)
+        self._due: dict[Key, float] = {}
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        store, clock = self._cluster.store, asyncio.get_running_loop().time
+        position = store.revision
+        touched = {key for key, _ in self._cluster.everything() if key.kind in _RECONCILERS}
+        while True:
+            for key in sorted(touched):
+                self._reconcile(key, clock())
+            with suppress(TimeoutError):
+                wait = min(self._due.values(), default=None)
+                await asyncio.wait_for(store.changed(position), None if wait is None else max(0.0, wait - clock()))
+            touched = {key for key, at in self._due.items() if at <= clock()}
+            try:
+                entries = store.since(position)
+            except Compacted:
+                entries, touched = [], {key for key, _ in self._cluster.everything() if key.kind in _RECONCILERS}
+            position = store.revision
+            for entry in entries:
+                touched.update(_touched(entry))
+                with suppress(Refused):
+                    garbage.follow(self._cluster, entry)
+
+    def _reconcile(self, key: Key, now: float) -> None:
+        self._due.pop(key, None)
+        with suppress(Refused):  # a namespace that is closing, a name that is taken: the next change tries again
+            again = _RECONCILERS[key.kind](self._cluster, key)
+            if again is not None:
+                self._due[key] = now + again
+
+
+def _touched(entry: Entry) -> Iterator[Key]:
+    kind, namespace, _ = entry.key
+    if kind in _RECONCILERS:
+        yield entry.key
+    if kind in _PARENTS and (parent := text(controller_of(entry.now), "name")):
+        yield Key(_PARENTS[kind], namespace, parent)
+    if entry.kind == "DELETED":
+        yield Key("namespaces", "", namespace)
+        yield Key(_CRDS, "", kind)

@@ -1,0 +1,74 @@
+"""What the API server does to `metadata` when an object is created or changed.
+
+Called by `objects` before anything is stored. Identity, generation and deletion belong to the server: whatever a
+client sends there is put back.
+"""
+
+import re
+
+from canary.lab.apiserver.refusal import Cause, bad_request
+from canary.lab.apiserver.resources import Resource
+from canary.lab.apiserver.stamps import new_uid, random_suffix, time_text
+from canary.lab.apiserver.tree import Object, branch, count, text
+
+SERVERS_OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+
+
+def born(resource: Resource, obj: Object, namespace: str) -> None:
+    """Give a new object its name and identity, in place."""
+    given = branch(obj, "metadata")
+    if text(given, "resourceVersion"):
+        raise bad_request("resourceVersion should not be set on objects to be created")
+    mine = {name: value for name, value in given.items() if name not in (*SERVERS_OWN, "resourceVersion", "selfLink")}
+    if not text(mine, "name") and text(mine, "generateName"):
+        mine["name"] = text(mine, "generateName") + random_suffix()
+    mine["namespace"] = placed(mine, namespace)
+    if not namespace:
+        del mine["namespace"]
+    mine |= {"uid": new_uid(), "creationTimestamp": time_text()}
+    if resource.generation_by or resource.custom:
+        mine["generation"] = 1
+    obj["metadata"] = mine
+
+
+def placed(meta: Object, namespace: str) -> str:
+    """Check the namespace an object names against the one of the request."""
+    if text(meta, "namespace") not in {"", namespace}:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    return namespace
+
+
+def changed(resource: Resource, new: Object, old: Object, *, counts: bool) -> None:
+    """Keep identity as it was and, where the change `counts`, count the generation, in place."""
+    before = branch(old, "metadata")
+    after = {name: value for name, value in branch(new, "metadata").items() if name not in SERVERS_OWN}
+    after |= {name: before[name] for name in SERVERS_OWN if name in before}
+    after |= {name: before[name] for name in ("name", "namespace", "resourceVersion") if name in before}
+    new["metadata"] = after
+    if counts and "generation" in before and _counted(resource, new) != _counted(resource, old):
+        after["generation"] = count(before, "generation") + 1
+
+
+def _counted(resource: Resource, obj: Object) -> list[object]:
+    if resource.custom:
+        ignored = {"metadata", "apiVersion", "kind", *(("status",) if resource.has_status else ())}
+        return [{name: value for name, value in obj.items() if name not in ignored}]
+    parts = {"annotations": branch(obj, "metadata", "annotations"), **obj}
+    return [parts.get(name) for name in resource.generation_by]
+
+
+def name_problems(obj: Object) -> list[Cause]:
+    """Say what is wrong with an object's name."""
+    name = text(obj, "metadata", "name")
+    if not name:
+        return [Cause("FieldValueRequired", "metadata.name", "Required value: name or generateName is required")]
+    if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+        return [Cause("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {_SUBDOMAIN_RULE}')]
+    return []

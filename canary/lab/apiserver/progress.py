@@ -1,0 +1,103 @@
+"""The status of a Deployment: counts and the conditions Available and Progressing. Called by `deployments`."""
+
+from datetime import UTC, datetime
+
+from canary.lab.apiserver.quantity import share
+from canary.lab.apiserver.stamps import parsed_time, time_text
+from canary.lab.apiserver.tree import Object, count, reached, rows, text
+
+_AVAILABLE = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+_UNAVAILABLE = ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+
+
+def status_of(
+    deployment: Object, new: Object | None, sets: list[Object], *, created: bool
+) -> tuple[Object, float | None]:
+    """Return the status, and the seconds after which it may change by time alone."""
+    before = deployment.get("status")
+    available = _sum(sets, "availableReplicas")
+    wanted = count(deployment, "spec", "replicas")
+    counts = {
+        "replicas": _sum(sets, "replicas"),
+        "updatedReplicas": count(new, "status", "replicas"),
+        "readyReplicas": _sum(sets, "readyReplicas"),
+        "availableReplicas": available,
+        "unavailableReplicas": max(0, sum(count(each, "spec", "replicas") for each in sets) - available),
+    }
+    status: Object = {"observedGeneration": count(deployment, "metadata", "generation")}
+    status |= {name: value for name, value in counts.items() if value}
+    is_enough = available >= wanted - share(deployment, "maxUnavailable")
+    progressing, again = _progressing(deployment, status, new, created=created)
+    # Upstream puts the condition that changed last at the end; the order carries no meaning.
+    conditions = [_condition(before, "Available", _AVAILABLE if is_enough else _UNAVAILABLE), *progressing]
+    return status | {"conditions": conditions}, again
+
+
+def is_complete(deployment: Object, status: Object) -> bool:
+    """Whether all pods wanted are of the present template and available, and no others are left."""
+    wanted = count(deployment, "spec", "replicas")
+    return all(count(status, name) == wanted for name in ("replicas", "updatedReplicas", "availableReplicas"))
+
+
+def _sum(sets: list[Object], name: str) -> int:
+    return sum(count(each, "status", name) for each in sets)
+
+
+def _condition(status: object, kind: str, now: tuple[str, str, str], *, moved: bool = False) -> Object:
+    held = next((row for row in rows(status, "conditions") if row.get("type") == kind), {})
+    value, reason, message = now
+    same = (held.get("status"), held.get("reason"), held.get("message")) == now
+    stamp = time_text()
+    return {
+        "type": kind,
+        "status": value,
+        "lastUpdateTime": held["lastUpdateTime"] if same and not moved else stamp,
+        "lastTransitionTime": held["lastTransitionTime"] if held.get("status") == value else stamp,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _progressing(
+    deployment: Object, status: Object, new: Object | None, *, created: bool
+) -> tuple[list[Object], float | None]:
+    before = deployment.get("status")
+    held = next((row for row in rows(before, "conditions") if row.get("type") == "Progressing"), {})
+    name = text(new, "metadata", "name")
+    if reached(deployment, "spec", "paused"):
+        return [_condition(before, "Progressing", ("Unknown", "DeploymentPaused", "Deployment is paused"))], None
+    if held.get("reason") == "DeploymentPaused":
+        return [_condition(before, "Progressing", ("Unknown", "DeploymentResumed", "Deployment is resumed"))], None
+    if created or not held:
+        words = f'Created new replica set "{name}"' if created else f'Found new replica set "{name}"'
+        now = ("True", "NewReplicaSetCreated" if created else "FoundNewReplicaSet", words)
+        return [_condition(before, "Progressing", now, moved=True)], None
+    if held.get("reason") == "NewReplicaSetAvailable" and status.get("replicas") == status.get("updatedReplicas"):
+        return [held], None  # a complete rollout is not reopened by pods that come and go
+    if is_complete(deployment, status):
+        now = ("True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
+        return [_condition(before, "Progressing", now)], None
+    if _has_moved(before, status):
+        now = ("True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
+        return [_condition(before, "Progressing", now, moved=True)], None
+    left = _left(deployment, held)
+    if left <= 0:
+        now = ("False", "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.')
+        return [_condition(before, "Progressing", now)], None
+    return [held], left
+
+
+def _has_moved(before: object, status: Object) -> bool:
+    grew = any(
+        count(status, each) > count(before, each) for each in ("updatedReplicas", "readyReplicas", "availableReplicas")
+    )
+    old = count(status, "replicas") - count(status, "updatedReplicas")
+    return grew or old < count(before, "replicas") - count(before, "updatedReplicas")
+
+
+def _left(deployment: Object, held: Object) -> float:
+    since = parsed_time(text(held, "lastUpdateTime"))
+    limit = count(deployment, "spec", "progressDeadlineSeconds", default=600)
+    if since is None or held.get("reason") == "ProgressDeadlineExceeded":
+        return 0.0
+    return limit - (datetime.now(UTC) - since).total_seconds() + 0.5

@@ -1,0 +1,151 @@
+"""Tables: how the server prints objects for `kubectl get`.
+
+`http` calls it where a client accepts `as=Table`. Columns of custom kinds come from their definition; built-in kinds
+have name, age and what a reader of the lab looks for.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from canary.lab.apiserver.resources import Resource
+from canary.lab.apiserver.stamps import parsed_time
+from canary.lab.apiserver.tree import Object, branch, count, reached, rows, text
+
+_META = "meta.k8s.io/v1"
+
+
+def table(resource: Resource, found: Object) -> Object:
+    """Print an object or a list of them."""
+    items = rows(found, "items") if "items" in found else [found]
+    columns, cells = _columns(resource)
+    return {
+        "kind": "Table",
+        "apiVersion": _META,
+        "metadata": {**branch(found, "metadata")} if "items" in found else {},
+        "columnDefinitions": columns,
+        "rows": [{"cells": cells(item), "object": _partial(item)} for item in items],
+    }
+
+
+def event(resource: Resource, event: Object) -> Object:
+    """Print the object of a watch event."""
+    if event["type"] == "ERROR":
+        return event
+    return {"type": event["type"], "object": table(resource, branch(event, "object"))}
+
+
+def _partial(item: Object) -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": _META, "metadata": branch(item, "metadata")}
+
+
+Cells = Callable[[Object], list[object]]
+
+
+def _columns(resource: Resource) -> tuple[list[Object], Cells]:
+    named = [_column("Name", "string", "name", 0)]
+    aged = [_column("Age", "string", "", 0)]
+    if resource.columns:
+        own = [_custom_column(row) for row in resource.columns]
+        paths = [(text(row, "jsonPath"), text(row, "type")) for row in resource.columns]
+        return named + own, lambda item: [_name(item), *(_cell(item, path, kind) for path, kind in paths)]
+    titles, values = _BUILT_IN.get(resource.store_kind, ((), lambda _item: []))
+    between = [_column(title, "string", "", 0) for title in titles]
+    return named + between + aged, lambda item: [_name(item), *values(item), _age(item)]
+
+
+def _column(name: str, kind: str, form: str, priority: int) -> Object:
+    return {"name": name, "type": kind, "format": form, "description": name, "priority": priority}
+
+
+def _custom_column(row: Object) -> Object:
+    return _column(text(row, "name"), text(row, "type"), text(row, "format"), count(row, "priority"))
+
+
+def _name(item: Object) -> str:
+    return text(item, "metadata", "name")
+
+
+def _age(item: Object) -> str:
+    return _since(text(item, "metadata", "creationTimestamp"))
+
+
+def _since(moment: str) -> str:
+    began = parsed_time(moment)
+    if began is None:
+        return "<unknown>"
+    seconds = max(0, int((datetime.now(UTC) - began).total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
+    if minutes < 180:
+        return f"{minutes}m"
+    return f"{hours}h" if hours < 48 else f"{days}d"
+
+
+def _cell(item: Object, path: str, kind: str) -> object:
+    found = _followed(item, path)
+    if found is None:
+        return None
+    return _since(str(found)) if kind == "date" else found
+
+
+def _followed(node: object, path: str) -> object:
+    """Follow a simple JSONPath: names, indices and `[?(@.name=="value")]`."""
+    for name, index, key, value in _STEP.findall(path):
+        if name:
+            node = reached(node, name.replace("\\.", "."))
+        elif index:
+            node = node[int(index)] if isinstance(node, list) and int(index) < len(node) else None
+        else:
+            node = next((row for row in rows({"": node}, "") if row.get(key) == value), None)
+    return node
+
+
+_STEP = re.compile(r"""\.((?:\\\.|[^.\[\]])+)|\[(\d+)\]|\[\?\(@\.(\w+)\s*==\s*["']([^"']*)["']\)\]""")
+
+
+def _pod_cells(item: Object) -> list[object]:
+    containers = rows(item, "status", "containerStatuses")
+    ready = sum(bool(each.get("ready")) for each in containers)
+    phase = "Terminating" if text(item, "metadata", "deletionTimestamp") else text(item, "status", "phase")
+    return [
+        f"{ready}/{len(rows(item, 'spec', 'containers'))}",
+        phase,
+        sum(count(c, "restartCount") for c in containers),
+    ]
+
+
+def _deployment_cells(item: Object) -> list[object]:
+    status = branch(item, "status")
+    ready = f"{count(status, 'readyReplicas')}/{count(item, 'spec', 'replicas')}"
+    return [ready, count(status, "updatedReplicas"), count(status, "availableReplicas")]
+
+
+def _replica_set_cells(item: Object) -> list[object]:
+    status = branch(item, "status")
+    return [count(item, "spec", "replicas"), count(status, "replicas"), count(status, "readyReplicas")]
+
+
+def _service_cells(item: Object) -> list[object]:
+    ports = ",".join(f"{each.get('port')}/{each.get('protocol')}" for each in rows(item, "spec", "ports"))
+    return [text(item, "spec", "type"), text(item, "spec", "clusterIP"), "<none>", ports]
+
+
+def _event_cells(item: Object) -> list[object]:
+    about = branch(item, "involvedObject") or branch(item, "regarding")
+    where = f"{text(about, 'kind').lower()}/{text(about, 'name')}"
+    return [text(item, "type"), text(item, "reason"), where, text(item, "message") or text(item, "note")]
+
+
+_BUILT_IN: dict[str, tuple[tuple[str, ...], Cells]] = {
+    "pods": (("Ready", "Status", "Restarts"), _pod_cells),
+    "deployments.apps": (("Ready", "Up-to-date", "Available"), _deployment_cells),
+    "replicasets.apps": (("Desired", "Current", "Ready"), _replica_set_cells),
+    "services": (("Type", "Cluster-IP", "External-IP", "Port(s)"), _service_cells),
+    "namespaces": (("Status",), lambda item: [text(item, "status", "phase")]),
+    "leases.coordination.k8s.io": (("Holder",), lambda item: [text(item, "spec", "holderIdentity")]),
+    "events": (("Type", "Reason", "Object", "Message"), _event_cells),
+}
