@@ -1,7 +1,7 @@
 """A JSON object read field by field, with every problem noted where it was found.
 
-Used by `manifest` and `record`. A reader always returns a value of the right type, a harmless one after a problem, so that the
-caller goes on and finds the other problems too; it must not use what it read while `problems` is not empty.
+Used by `manifest` and `record`. A reader always returns a value of the right type, a harmless one after a problem, so
+that the caller goes on and finds the other problems too; it must not use what it read while `problems` is not empty.
 """
 
 import re
@@ -15,8 +15,12 @@ from canary.errors import Problem
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_LONGEST = 256
+NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+LONGEST_NAME: Final = 253
+LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+LONGEST_LABEL: Final = 63
+LONGEST_TEXT: Final = 300  # the id of a rollout holds the longest name of a Canary and a little more
+MOST: Final = 2**31 - 1  # what Kubernetes counts with
 
 
 class Fields:
@@ -32,6 +36,7 @@ class Fields:
             self._values = value
         elif value is not None:
             self.problems.append(Problem(path, value, "an object"))
+            self.problems = []  # said once: what would be missing inside it is no news
 
     def refuse(self, key: str, allowed: str) -> None:
         """Note that the value at `key` (the whole object, if empty) is not what is allowed."""
@@ -64,35 +69,48 @@ class Fields:
         return value
 
     def text(self, key: str, default: str) -> str:
-        """Read a string of at most 256 characters."""
+        """Read a string of limited length."""
         value = self._take(key)
         if value is None:
             return default
-        if not isinstance(value, str) or len(value) > _LONGEST:
-            self.refuse(key, f"a text of at most {_LONGEST} characters")
+        if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+            self.refuse(key, f"a text of at most {LONGEST_TEXT} characters")
             return default
         return value
 
     def name(self, key: str, default: str = "") -> str:
         """Read the name of a Kubernetes object; required when there is no default."""
-        value = self.text(key, default)
-        if not _NAME.fullmatch(value):
-            self.refuse(key, "the name of a Kubernetes object (lower case, digits, '-' and '.')")
+        value = self._take(key)
+        if value is None and default:
+            return default
+        if not isinstance(value, str) or len(value) > LONGEST_NAME or not NAME.fullmatch(value):
+            self.refuse(
+                key, f"the name of an object: lower case, digits, '-' and '.', at most {LONGEST_NAME} characters"
+            )
+            return default
+        return value
+
+    def label(self, key: str) -> str:
+        """Read a required name of the narrower kind that Services have."""
+        value = self._take(key)
+        if not isinstance(value, str) or len(value) > LONGEST_LABEL or not LABEL.fullmatch(value):
+            self.refuse(key, f"a name of lower case, digits and '-', at most {LONGEST_LABEL} characters")
+            return ""
         return value
 
     def flag(self, key: str) -> bool:
         """Read a boolean that is false when unset."""
         value = self._take(key)
-        if value not in (None, True, False) or isinstance(value, int) and not isinstance(value, bool):
+        if value is not None and not isinstance(value, bool):
             self.refuse(key, "true or false")
         return value is True
 
     def count(self, key: str) -> int | None:
         """Read a whole number from 0 on, or nothing."""
         value = self._take(key)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST):
             return value
-        self.refuse(key, "a whole number from 0 on")
+        self.refuse(key, f"a whole number from 0 to {MOST}")
         return None
 
     def choice(self, key: str, default: Choice) -> Choice:
@@ -107,9 +125,11 @@ class Fields:
         return kind(value)
 
     def duration(self, key: str, default: str | None, *, least: timedelta) -> timedelta:
-        """Read a duration of at least `least`; required when there is no default."""
+        """Read a duration of at least `least`, which a default gives way to; required when there is no default."""
         value = self._take(key)
-        time = formats.duration(default if value is None else value)
+        if value is None and default is not None:
+            return max(formats.duration(default) or least, least)
+        time = formats.duration(value)
         if time is None or time < least:
             self.refuse(key, f'a duration like "90s" or "1h30m" of at least {formats.show_duration(least)}')
             return least

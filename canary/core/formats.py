@@ -6,47 +6,50 @@ asked knows the field's name and says what is allowed.
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from canary.core.spec import FULL, Weight
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
-_POINTS = re.compile(r"(\d{1,2}(?:\.\d{1,6})?)pp")
-_WEIGHT = re.compile(r"(\d{1,4})m")
+# The CRD's patterns are these. Six digits keep every duration far below what `timedelta` and `datetime` can hold.
+DURATION: Final = re.compile(r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?")
+PERCENT: Final = re.compile(r"([0-9]{1,3}(\.[0-9]{1,6})?)%")
+POINTS: Final = re.compile(r"([0-9]{1,2}(\.[0-9]{1,6})?)pp")
+WEIGHT: Final = re.compile(r"(0|[1-9][0-9]{0,3})m")
 
 
 def duration(text: object) -> timedelta | None:
     """Read `90s`, `5m`, `1h30m`, `250ms`: Go's notation without fractions."""
-    found = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
+    found = DURATION.fullmatch(text) if isinstance(text, str) and text else None
     if found is None:
         return None
-    hours, minutes, seconds, millis = (int(part or 0) for part in found.groups())
+    hours, minutes, seconds, millis = (int((part or "0").rstrip("hms")) for part in found.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
 
 
 def percent(text: object) -> float | None:
     """Read `99.5%` as 0.995."""
-    found = _PERCENT.fullmatch(text) if isinstance(text, str) else None
+    found = PERCENT.fullmatch(text) if isinstance(text, str) else None
     return None if found is None or float(found[1]) > 100 else float(found[1]) / 100  # noqa: PLR2004
 
 
 def points(text: object) -> float | None:
     """Read percentage points, `0.1pp`, as 0.001."""
-    found = _POINTS.fullmatch(text) if isinstance(text, str) else None
+    found = POINTS.fullmatch(text) if isinstance(text, str) else None
     return None if found is None else float(found[1]) / 100
 
 
 def weight(text: object) -> Weight | None:
     """Read `100m` as 100 thousandths."""
-    found = _WEIGHT.fullmatch(text) if isinstance(text, str) else None
+    found = WEIGHT.fullmatch(text) if isinstance(text, str) else None
     return None if found is None or int(found[1]) > FULL else int(found[1])
 
 
 def instant(text: object) -> datetime | None:
-    """Read an RFC 3339 time in UTC, as Kubernetes writes it."""
+    """Read an RFC 3339 time, as Kubernetes writes it; one without a zone could mean anything."""
     try:
-        return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
-    except ValueError:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return None if time is None or time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -1,10 +1,12 @@
 """A Canary object as the API server holds it <-> `CanarySpec`: parsed once, every problem reported at once.
 
-Called by the cluster adapter and by `canary check`. The CRD's schema and CEL rules refuse most of this at admission; the
-parser repeats them, because objects also come from files and from clusters with an older CRD. Objects are read, never kept.
+Called by the cluster adapter and by `canary check`. The CRD's schema and CEL rules refuse most of this at admission;
+the parser repeats them, because objects also come from files and from clusters with an older CRD. Objects are read,
+never kept.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -33,6 +35,11 @@ from canary.errors import InvalidSpec
 API_VERSION = "canary.dev/v1alpha1"
 DEFAULT_STEPS = ["100m", "200m", "300m", "400m", "500m", "1000m"]
 MOST_GATES = 64  # evidence is kept in status: about 1 KB a gate
+MOST_STEPS = 100
+MOST_WEBHOOKS = 16  # each is asked in every tick that needs it, all within the tick's deadline
+SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
+
+_URL = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
 
 
 def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
@@ -42,7 +49,7 @@ def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
         top.refuse("apiVersion", f"{API_VERSION}")
     if obj.get("kind") != "Canary":
         top.refuse("kind", "Canary")
-    name = top.section("metadata").text("name", "")
+    name = top.section("metadata").name("name")
     spec = top.section("spec")
     parsed = _spec(spec, name)
     spec.finish()
@@ -52,12 +59,14 @@ def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
 
 
 def _spec(spec: Fields, name: str) -> CanarySpec:
-    service = spec.name("service")
+    service = spec.label("service")
     stable, canary = _side(spec.section("stable")), _side(spec.section("canary"))
-    if len({service, stable.service, canary.service}) < 3 and not spec.problems:  # noqa: PLR2004 - apex and two leaves
-        spec.refuse("canary", "a service other than the apex's and stable's")
-    if stable.deployment == canary.deployment and not spec.problems:
-        spec.refuse("canary", "a deployment other than stable's")
+    if service and stable.service == service:
+        spec.refuse("stable", "a leaf: its service must differ from the apex's")
+    if canary.service and canary.service in (service, stable.service):
+        spec.refuse("canary", "a leaf of its own: its service must differ from the apex's and from stable's")
+    if canary.deployment and canary.deployment == stable.deployment:
+        spec.refuse("canary", "a version of its own: its deployment must differ from stable's")
     route = spec.section("route")
     promotion, scaling = spec.section("promotion"), spec.section("scaling")
     risk = spec.section("evidence")
@@ -67,7 +76,7 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         stable=stable,
         canary=canary,
         route_kind=route.choice("kind", RouteKind.AUTO),
-        route_name=route.name("name", name),
+        route_name=route.name("name", name) if route.has("name") else name,
         steps=_steps(spec),
         interval=interval,
         dwell=spec.duration("dwell", "30s", least=interval),
@@ -76,7 +85,7 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         bake=spec.duration("bake", "5m", least=interval),
         places=_places(spec.section("gates")),
         unanswered=spec.section("gates").choice("unanswered", OnUnanswered.ROLLBACK),
-        webhooks=tuple(_webhook(hook) for hook in spec.section("gates").sections("webhooks")),
+        webhooks=_webhooks(spec.section("gates")),
         risk=Risk(
             alpha=risk.percent("falseRollback", "1%", least=1e-6, most=0.2),
             beta=risk.percent("missedRegression", "5%", least=1e-6, most=0.2),
@@ -96,8 +105,9 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
 
 
 def _side(fields: Fields) -> Side:
-    service = fields.name("service")
-    side = Side(service=service, deployment=fields.name("deployment", service))
+    service = fields.label("service")
+    deployment = fields.name("deployment", service) if service or fields.has("deployment") else ""
+    side = Side(service=service, deployment=deployment)
     fields.finish()
     return side
 
@@ -107,8 +117,8 @@ def _steps(spec: Fields) -> tuple[Weight, ...]:
     steps = [formats.weight(step) for step in written]
     known = [step for step in steps if step is not None]
     rising = all(a < b for a, b in zip([0, *known], known, strict=False))
-    if len(known) < len(steps) or not rising or known[-1:] != [FULL]:
-        spec.refuse("steps", 'a list of weights "1m" to "1000m" that rises and ends at "1000m"')
+    if len(known) < len(steps) or not rising or known[-1:] != [FULL] or len(steps) > MOST_STEPS:
+        spec.refuse("steps", f'a list of at most {MOST_STEPS} weights "1m" to "1000m" that rises and ends at "1000m"')
     return tuple(known)
 
 
@@ -124,8 +134,7 @@ def _places(gates: Fields) -> tuple[Place, ...]:
         routes.append(place)
         if place.success_rate is None and place.latency is None:
             fields.refuse("", "a route with a successRate or a latency")
-    names = [place.route for place in routes]
-    if len(set(names)) < len(names):
+    if _repeats(place.route for place in routes):
         gates.refuse("routes", "a list of routes that names each once")
     places = [place for place in (service, *routes) if place.success_rate is not None or place.latency is not None]
     if not places:
@@ -142,11 +151,14 @@ def _place(fields: Fields, route: str) -> Place:
 
 
 def _success_rate(fields: Fields) -> SuccessRate:
+    sound = len(fields.problems)
     least = fields.percent("min", None, least=0.500001, most=0.999999)
     p0 = 1 - least
-    pass_below = fields.percent("passBelow", None, least=0.5, most=0.999999) if fields.has("passBelow") else 1 - min(2 * p0, 0.5)
-    if pass_below >= least and not fields.problems:
-        fields.refuse("passBelow", "a share below min")
+    pass_below = 1 - min(2 * p0, 0.5)
+    if fields.has("passBelow"):
+        pass_below = fields.percent("passBelow", None, least=0.5, most=0.999999)
+    if pass_below >= least and len(fields.problems) == sound:
+        fields.refuse("passBelow", "a percentage below min")
     worse = fields.points("worseThanStable", 0.1 * p0)
     fields.finish()
     # written in percent, so round away what the subtraction from 1 leaves behind
@@ -155,17 +167,30 @@ def _success_rate(fields: Fields) -> SuccessRate:
 
 def _latency(fields: Fields) -> Latency:
     limit = fields.duration("p99", None, least=timedelta(milliseconds=1))
-    if limit > timedelta(seconds=50):
+    if limit > SLOWEST:
         fields.refuse("p99", 'a time of at most "50s", the greatest bucket bound of the proxy')
     fields.finish()
     return Latency(limit=limit)
+
+
+def _webhooks(gates: Fields) -> tuple[Webhook, ...]:
+    hooks = tuple(_webhook(fields) for fields in gates.sections("webhooks"))
+    if _repeats(hook.name for hook in hooks) or len(hooks) > MOST_WEBHOOKS:
+        gates.refuse("webhooks", f"a list of at most {MOST_WEBHOOKS} webhooks that names each once")
+    return hooks
+
+
+def _repeats(names: Iterable[str]) -> bool:
+    """Tell whether a name occurs twice; an empty one was refused already."""
+    known = [name for name in names if name]
+    return len(set(known)) < len(known)
 
 
 def _webhook(fields: Fields) -> Webhook:
     url = fields.text("url", "")
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = bool(_URL.fullmatch(url)) and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
