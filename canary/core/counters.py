@@ -1,0 +1,200 @@
+"""Cumulative counters as scraped -> what was counted since the last reading, each request once.
+
+Called by `core.evidence` once per reading. Never `rate` or `increase`: they extrapolate and miss a series' first value.
+A reading must be whole: every series of the families and targets in it, for the same question as the reading before;
+where the question changes, or a rollout begins, begin with fresh(). A *target* is one proxy (label `instance`), a
+*family* a metric name. Per series:
+
+- A sample not newer than the last one used is ignored: it is late, or from a second Prometheus behind the same address.
+- A smaller value than before is a reset and counts from zero.
+- Missing while its target goes on, it was dropped by the proxy as idle; if it comes back, it counts from zero.
+- Seen for the first time, it counts from zero if its target was scraped before it was there, or if a pod that it names
+  was born in this rollout; else only what comes after its first sample.
+- Where all series of a target are exchanged for others, its pod was relabelled: theirs are old values.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self, TypeAlias
+
+Sample: TypeAlias = tuple[float, float]
+"""Scrape time in Unix seconds, cumulative value."""
+SeriesKey: TypeAlias = tuple[str, str, str]
+"""Family, target, and the other labels as one text: compact, for there are thousands."""
+
+MEMORY = 3600.0
+"""Seconds after which a series that is gone is forgotten."""
+IDLE = 600.0
+"""Seconds without requests after which a proxy drops a series: LINKERD2_PROXY_METRICS_RETAIN_IDLE."""
+BREAK = 120.0
+"""Seconds without a reading after which nobody can say that a series was missing."""
+EARLY = 60.0
+"""Seconds before the first reading within which a pod still counts as born in this rollout: it begins with its pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of a reading: its labels, `__name__` among them, and its raw samples in ascending order."""
+
+    labels: Mapping[str, str]
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Increment:
+    """What one series of a reading has counted since the last one. `le` is spelt as by Prometheus 3."""
+
+    labels: Mapping[str, str]
+    value: float
+    total: float = 0.0
+    """The counter as it stands, for what is a difference of two counters: open requests."""
+    at: float = 0.0
+    """When that was scraped."""
+
+
+class Last(NamedTuple):
+    """What is remembered of a series: the last sample used, and the first one since it has been there without a break.
+
+    Gone is value 0 and since infinity: the next sample begins anew.
+    """
+
+    at: float
+    value: float
+    since: float
+
+
+class _Going(NamedTuple):
+    """A target that goes on: its newest scrape, and since when a series in that scrape has been there."""
+
+    newest: float
+    since: float
+
+
+_Offered: TypeAlias = dict[SeriesKey, tuple[Mapping[str, str], tuple[Sample, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """What is remembered between readings. Times in Unix seconds; None before the first reading."""
+
+    last: Mapping[SeriesKey, Last] = field(default_factory=dict)
+    begun: float | None = None
+    taken: float | None = None
+    steady: float | None = None
+    """Since when readings have come without a break."""
+
+    @classmethod
+    def fresh(cls) -> Self:
+        """Know nothing: the next reading is the baseline."""
+        return cls()
+
+    @property
+    def newest(self) -> float | None:
+        """Say when the newest sample was scraped: the age of what is known."""
+        return max((last.at for last in self.last.values()), default=None)
+
+
+def advance(
+    before: Counters, reading: Iterable[Series], *, at: float, born: Mapping[str, float]
+) -> tuple[Counters, list[Increment]]:
+    """Count what `reading`, taken at `at`, adds. `born` gives the creation times of pods by name, as far as known.
+
+    The first reading counts only within its own window: a caller who wants a baseline drops its increments.
+    """
+    offered = _keyed(reading)
+    begun = at if before.begun is None else before.begun
+    steady = at if before.taken is None or before.steady is None or at - before.taken > BREAK else before.steady
+    going = _going(before.last, offered)
+    known = {key[:2] for key in before.last}
+    oldest = max(begun - EARLY, at - MEMORY)  # a pod born later cannot have been seen and forgotten again
+    last: dict[SeriesKey, Last] = {}
+    increments: list[Increment] = []
+    for key, (labels, samples) in offered.items():
+        was = before.last.get(key)
+        if was is None:
+            first, target = samples[0], key[:2]
+            if target in going:
+                new = going[target].newest >= first[0]
+            else:
+                new = target not in known and _born(labels, born) > oldest
+            was = Last(-math.inf, 0.0, math.inf) if new else Last(*first, first[0])
+        value, last[key] = _count(was, samples)
+        increments.append(Increment(labels=labels, value=value, total=last[key].value, at=last[key].at))
+    for key, was in before.last.items():
+        if key not in offered and (kept := _missing(was, going.get(key[:2]), at, steady)) is not None:
+            last[key] = kept
+    return Counters(last=last, begun=begun, taken=at, steady=steady), increments
+
+
+def _keyed(reading: Iterable[Series]) -> _Offered:
+    """Name each series, without what is no count (NaN, Inf, stale markers); two spellings of one name are merged."""
+    offered: _Offered = {}
+    for series in reading:
+        samples = tuple([sample for sample in series.samples if 0 <= sample[1] < math.inf])
+        if not samples:
+            continue
+        labels = _canonical(series.labels)
+        key = _key(labels)
+        if key in offered:
+            samples = tuple(sorted(offered[key][1] + samples))
+        offered[key] = (labels, samples)
+    return offered
+
+
+def _canonical(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Spell `le` in one way: Prometheus 2 writes "300" where 3 writes "300.0", and may be upgraded in mid-rollout."""
+    spelt = labels.get("le")
+    if spelt is None:
+        return labels
+    bound = float(spelt)
+    le = "+Inf" if bound == math.inf else str(bound)
+    return labels if le == spelt else {**labels, "le": le}
+
+
+def _key(labels: Mapping[str, str]) -> SeriesKey:
+    return labels.get("__name__", ""), labels.get("instance", ""), "\0".join(sorted(map("=".join, labels.items())))
+
+
+def _born(labels: Mapping[str, str], born: Mapping[str, float]) -> float:
+    """Say since when a series can have counted at most: the younger one of client and server."""
+    return max(born.get(labels.get(name, ""), -math.inf) for name in ("pod", "dst_pod"))
+
+
+def _going(last: Mapping[SeriesKey, Last], offered: _Offered) -> dict[tuple[str, str], _Going]:
+    """Find the targets that go on under labels known before. Without `instance` a target cannot be told from others."""
+    going: dict[tuple[str, str], _Going] = {}
+    for key, (_, samples) in offered.items():
+        was = last.get(key)
+        if was is not None and key[1]:
+            seen = _Going(samples[-1][0], was.since)
+            other = going.get(key[:2], seen)
+            going[key[:2]] = max(seen, other, key=lambda scrape: (scrape.newest, -scrape.since))
+    return going
+
+
+def _count(was: Last, samples: Iterable[Sample]) -> tuple[float, Last]:
+    """Walk the samples in order, so that a reset between two of them is seen."""
+    counted, (used_at, used, since) = 0.0, was
+    shown = math.inf
+    for at, value in samples:
+        # A drop that this answer's own samples do not show is no reset, but another Prometheus whose clock is behind.
+        if at > used_at and (value >= used or value < shown):
+            counted += value - used if value >= used else value
+            used_at, used, since = at, value, min(since, at)
+        shown = value
+    return counted, Last(used_at, used, since)
+
+
+def _missing(was: Last, target: _Going | None, at: float, steady: float) -> Last | None:
+    """Say what to remember of a series that the reading does not have."""
+    if at - was.at > MEMORY:
+        return None
+    if was.since == math.inf:
+        return was
+    if target is not None and target.newest > was.at:
+        # Dropped, if a series beside it was there both before and after; else relabelled, and never to be continued.
+        return Last(target.newest, 0.0, math.inf) if target.since <= was.at else None
+    if at - max(was.at, steady) > IDLE:
+        return Last(was.at, 0.0, math.inf)  # nothing beside it tells, but it was looked for all the time
+    return was
