@@ -35,11 +35,11 @@ def choose(kind: str, home: Path) -> ControlPlane:
     """
     match kind:
         case "embedded":
-            from canary.lab.apiserver.plane import EmbeddedPlane  # noqa: PLC0415 - only when chosen
+            from canary.lab.apiserver.plane import EmbeddedPlane
 
             return EmbeddedPlane(home)
         case "real":
-            from canary.lab.realplane import RealPlane  # noqa: PLC0415 - only when chosen
+            from canary.lab.realplane import RealPlane
 
             return RealPlane(home)
         case _:

@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import os
 import secrets
+import shutil
 import signal
 import socket
 import ssl
@@ -21,13 +22,14 @@ from pathlib import Path
 import aiohttp
 import yaml
 
+from canary.errors import clip
 from canary.lab.controlplane import PlaneFailed
 
 BUILT = Path(__file__).parents[2] / ".cache" / "controlplane"
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 READY_WITHIN = 60.0  # seconds; a few on an idle machine
-GRACE = 1.0  # seconds from SIGTERM to SIGKILL; two rounds of it stay below the three seconds `stop` may take
+GRACE = 1.0  # seconds from SIGTERM to SIGKILL
 LOOK = 0.05  # seconds between two looks at something we wait for
 TAIL = 5  # lines of a log that an error shows
 FRUGAL = {"GOGC": "50"}  # environment of Go programs: half the idle heap for a few per cent of CPU
@@ -36,11 +38,11 @@ FRUGAL = {"GOGC": "50"}  # environment of Go programs: half the idle heap for a 
 # those on 127.0.0.1, and one of them could otherwise take the port of an API server that is just being restarted.
 PORTS = range(20000, 30000)
 
-# The controllers that a rollout needs, and those without which a namespace could not be used and deleted. All the
-# others would only cost memory: there are no nodes, volumes or jobs here.
+# What a rollout needs, and that without which namespaces could not be used and deleted and the roles "view" and "edit"
+# would be empty. All the others would only cost memory: there are no nodes, volumes or jobs here.
 CONTROLLERS = (
-    "deployment-controller,replicaset-controller,endpointslice-controller,"
-    "garbage-collector-controller,namespace-controller,serviceaccount-controller"
+    "deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,"
+    "namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller"
 )
 
 _PR_SET_PDEATHSIG = 1
@@ -62,10 +64,7 @@ class Process:
         return self._child.pid if self._child is not None and self._child.poll() is None else None
 
     def start(self) -> None:
-        """Start it, for the first time or again; the log goes on where it was.
-
-        Linux ends the child together with the *thread* that calls this, so that must be one that stays.
-        """
+        """Start it, or start it again; call this from a thread that stays, since its end is the end of the child."""
         if self.pid is not None:
             raise PlaneFailed(f"{self.argv[0]} is running already")
         parent = os.getpid()
@@ -76,16 +75,19 @@ class Process:
                 if os.getppid() != parent:  # it died before the line above
                     os._exit(1)
 
-        with self.log.open("ab") as output:
-            self._child = subprocess.Popen(  # noqa: S603 - our own programs and flags
-                self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | self._environment,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - calls one function that is loaded already, takes no lock
-                start_new_session=True,  # Ctrl-C is for us: `stop` ends the parts in their order
-            )
+        try:
+            with self.log.open("ab") as output:
+                self._child = subprocess.Popen(
+                    self.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=os.environ | self._environment,
+                    preexec_fn=die_with_parent,  # noqa: PLW1509 - calls a function that is loaded, takes no lock
+                    start_new_session=True,  # Ctrl-C is for us: `stop` ends the parts in their order
+                )
+        except OSError as error:
+            raise PlaneFailed(f"{self.argv[0]} cannot be started: {error}") from error
 
     def freeze(self) -> None:
         """Stop it in its tracks: its sockets stay open and nobody answers."""
@@ -111,12 +113,12 @@ class Process:
         """Raise PlaneFailed, with the end of the log, when it is not running."""
         if self.pid is None:
             status = "was not started" if self._child is None else f"exited with {self._child.returncode}"
-            raise PlaneFailed(f"{self.argv[0]} {status}; its log is {self.log}{self.last_words()}")
+            raise PlaneFailed(f"{self.argv[0]} {status}; {self.last_words()}")
 
     def last_words(self) -> str:
-        """Quote the end of the log, to be put behind an error message."""
+        """Name the log and quote its end, for an error message."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "".join(f"\n  {line}" for line in lines[-TAIL:])
+        return "\n  ".join([f"its log is {self.log}", *map(clip, lines[-TAIL:])])
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is not None and self._child is not None:
@@ -142,13 +144,13 @@ class RealPlane:
         self._certificate = home / "certificates" / "apiserver.crt"
         client, peer, secure = free_ports(3)
         self.url = f"https://127.0.0.1:{secure}"
-        flags = {
+        argv = {
             "etcd": _etcd(home, client, peer),
             "kube-apiserver": _apiserver(home, client, secure),
             "kube-controller-manager": _controllers(self.kubeconfig),
         }
         self.processes = {
-            part: Process([str(found[part]), *flags[part]], home / f"{part}.log", FRUGAL) for part in PARTS
+            part: Process([str(found[part]), *argv[part]], home / f"{part}.log", FRUGAL) for part in PARTS
         }
 
     async def start(self) -> None:
@@ -173,9 +175,10 @@ class RealPlane:
         await self._until("kube-controller-manager", "/api/v1/namespaces/default/serviceaccounts/default")
 
     async def stop(self) -> None:
-        """End the parts, etcd last, within three seconds."""
+        """End the parts, etcd last, in a fraction of a second."""
         etcd, *others = (self.processes[part] for part in PARTS)
-        await asyncio.gather(*(process.stop() for process in others))
+        # Asked politely, the API server drains for a second, and for a minute while somebody watches.
+        await asyncio.gather(*(process.kill() for process in others))
         await etcd.stop()
 
     async def _until(self, part: str, path: str) -> None:
@@ -183,15 +186,15 @@ class RealPlane:
         started = PARTS[: PARTS.index(part) + 1]
         try:
             async with asyncio.timeout(READY_WITHIN):
-                while not await self._answers(path):
+                while True:
                     for name in started:
                         self.processes[name].must_live()
+                    if await self._answers(path):
+                        return
                     await asyncio.sleep(LOOK)
         except TimeoutError:
-            late = self.processes[part]
-            raise PlaneFailed(
-                f"{part} was not ready within {READY_WITHIN:.0f} seconds; its log is {late.log}{late.last_words()}"
-            ) from None
+            said = self.processes[part].last_words()
+            raise PlaneFailed(f"{part} was not ready within {READY_WITHIN:.0f} seconds; {said}") from None
 
     async def _answers(self, path: str) -> bool:
         try:
@@ -210,22 +213,16 @@ def assets() -> Mapping[str, Path]:
 
     Only the kube-controller-manager may come from ours in both cases: envtest's archives have none. Raises PlaneFailed.
     """
-    given = os.environ.get("KUBEBUILDER_ASSETS")
-    place = Path(given) if given else BUILT
-    found = {name: place / name for name in (*PARTS, "kubectl")}
-    if not _runs(found["kube-controller-manager"]):
-        found["kube-controller-manager"] = BUILT / "kube-controller-manager"
-    missing = [str(path) for path in found.values() if not _runs(path)]
+    place = os.environ.get("KUBEBUILDER_ASSETS") or str(BUILT)
+    found = {name: shutil.which(name, path=place) for name in (*PARTS, "kubectl")}
+    found["kube-controller-manager"] = shutil.which("kube-controller-manager", path=f"{place}{os.pathsep}{BUILT}")
+    missing = [name for name, path in found.items() if path is None]
     if missing:
         raise PlaneFailed(
-            f"missing {', '.join(missing)}: run e2e/controlplane/build.sh (some minutes, once), "
+            f"no {', '.join(missing)} in {place}: run e2e/controlplane/build.sh (some minutes, once), "
             "or set KUBEBUILDER_ASSETS to a directory that has the programs"
         )
-    return found
-
-
-def _runs(program: Path) -> bool:
-    return os.access(program, os.X_OK)
+    return {name: Path(path) for name, path in found.items() if path is not None}
 
 
 def free_ports(count: int) -> list[int]:
@@ -249,6 +246,8 @@ def _etcd(home: Path, client: int, peer: int) -> list[str]:
         f"--advertise-client-urls=http://127.0.0.1:{client}",
         f"--listen-peer-urls=http://127.0.0.1:{peer}",
         "--unsafe-no-fsync",  # what is lost with the machine may be lost here
+        "--heartbeat-interval=20",  # milliseconds: one member has nobody to hear from before it leads
+        "--election-timeout=200",
         "--log-level=warn",
     ]
 
@@ -286,9 +285,8 @@ def _controllers(kubeconfig: Path) -> list[str]:
 
 
 def _kubeconfig(url: str, token: str, certificate: Path) -> str:
-    cluster = {"server": url, "certificate-authority": str(certificate)}
     lists = {
-        "clusters": [{"name": "lab", "cluster": cluster}],
+        "clusters": [{"name": "lab", "cluster": {"server": url, "certificate-authority": str(certificate)}}],
         "users": [{"name": "admin", "user": {"token": token}}],
         "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "admin"}}],
     }

@@ -20,7 +20,7 @@ fi
 at=k8s.io/component-base/version
 go build -trimpath -o "$binary.new" -ldflags \
 	"-s -w -X $at.gitVersion=$version -X $at.gitMajor=$major -X $at.gitMinor=$minor -X $at.gitTreeState=clean" .
-mv "$binary.new" "$binary"
 for part in etcd kube-apiserver kube-controller-manager kubectl; do
 	ln -sf controlplane "$out/$part"
 done
+mv "$binary.new" "$binary"
