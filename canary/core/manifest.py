@@ -39,7 +39,7 @@ MOST_STEPS = 100
 MOST_WEBHOOKS = 16  # each is asked in every tick that needs it, all within the tick's deadline
 SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
 
-_URL = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
+URL = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
 
 
 def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
@@ -56,6 +56,11 @@ def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
     if top.problems:
         raise InvalidSpec(top.problems)
     return parsed
+
+
+def as_object(spec: Mapping[str, object], name: str = "canary") -> Mapping[str, object]:
+    """Wrap a bare spec, as a rollout remembers it, into an object that `parse_spec` takes."""
+    return {"apiVersion": API_VERSION, "kind": "Canary", "metadata": {"name": name}, "spec": spec}
 
 
 def _spec(spec: Fields, name: str) -> CanarySpec:
@@ -190,7 +195,7 @@ def _webhook(fields: Fields) -> Webhook:
     url = fields.text("url", "")
     try:
         parts = urlsplit(url)
-        valid = bool(_URL.fullmatch(url)) and bool(parts.hostname) and parts.port != 0
+        valid = bool(URL.fullmatch(url)) and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.core.manifest import MOST_GATES, MOST_STEPS, MOST_WEBHOOKS, parse_spec
+from canary.core.manifest import parse_spec
 from canary.core.spec import (
     Approval,
     CanarySpec,
@@ -25,33 +25,7 @@ from canary.core.spec import (
     WebhookKind,
 )
 from canary.errors import InvalidSpec
-
-RATE: dict[str, object] = {"min": "99%"}
-GATES: dict[str, object] = {"successRate": RATE}
-
-
-def a_canary(**spec: object) -> dict[str, object]:
-    """Make the least valid object, with fields of the spec on top; None takes one away."""
-    least = {
-        "service": "web",
-        "stable": {"service": "web-stable"},
-        "canary": {"service": "web-canary"},
-        "gates": GATES,
-    }
-    merged = {key: value for key, value in {**least, **spec}.items() if value is not None}
-    return {"apiVersion": "canary.dev/v1alpha1", "kind": "Canary", "metadata": {"name": "web"}, "spec": merged}
-
-
-def with_gates(**gates: object) -> dict[str, object]:
-    return a_canary(gates={**GATES, **gates})
-
-
-def a_route(name: str = "GET /", **gates: object) -> dict[str, object]:
-    return {"name": name, **(gates or GATES)}
-
-
-def a_webhook(**fields: object) -> dict[str, object]:
-    return {"name": "hook", "type": "notify", "url": "http://hook.web", **fields}
+from tests.canaries import BAD, GOOD, a_canary, a_webhook, with_gates
 
 
 def problems(obj: Mapping[str, object]) -> dict[str, str]:
@@ -132,6 +106,11 @@ def test_everything_said_is_read() -> None:
     assert (spec.paused, spec.abort, spec.retry, spec.approve) == (True, "web-abc-1", "web-abc-2", "web-abc-3")
 
 
+@pytest.mark.parametrize("obj", GOOD)
+def test_good_canaries_are_taken(obj: dict[str, object]) -> None:
+    assert parse_spec(obj).places
+
+
 def test_null_counts_as_unset() -> None:
     said = a_canary()["spec"]
     assert isinstance(said, dict)
@@ -142,163 +121,6 @@ def test_null_counts_as_unset() -> None:
 def test_an_interval_above_the_other_defaults_lifts_them() -> None:
     spec = parse_spec(a_canary(interval="1h"))
     assert spec.dwell == spec.step_timeout == spec.bake == timedelta(hours=1)
-
-
-BAD = [
-    pytest.param({**a_canary(), "apiVersion": "flagger.app/v1beta1"}, "apiVersion", "canary.dev/v1alpha1", id="api"),
-    pytest.param({**a_canary(), "kind": "Deployment"}, "kind", "Canary", id="kind"),
-    pytest.param({**a_canary(), "metadata": {}}, "metadata.name", "None is not the name of an object", id="nameless"),
-    pytest.param({**a_canary(), "metadata": "web"}, "metadata", "'web' is not an object", id="metadata"),
-    pytest.param({**a_canary(), "spec": ["x"]}, "spec", "['x'] is not an object", id="spec is a list"),
-    pytest.param({**a_canary(), "spec": None}, "spec.service", "None is not a name", id="no spec"),
-    pytest.param(a_canary(service=None), "spec.service", "None is not a name", id="no service"),
-    pytest.param(a_canary(service="Web"), "spec.service", "'Web' is not a name of lower case", id="capitals"),
-    pytest.param(a_canary(service="w" * 64), "spec.service", "at most 63 characters", id="long service"),
-    pytest.param(a_canary(service="web.default"), "spec.service", "lower case, digits and '-'", id="dotted service"),
-    pytest.param(a_canary(service=7), "spec.service", "7 is not a name", id="service is a number"),
-    pytest.param(a_canary(stable="web-stable"), "spec.stable", "'web-stable' is not an object", id="stable is text"),
-    pytest.param(a_canary(stable=None), "spec.stable.service", "None is not a name", id="no stable"),
-    pytest.param(
-        a_canary(stable={"service": "web"}), "spec.stable", "must differ from the apex's", id="stable is apex"
-    ),
-    pytest.param(
-        a_canary(canary={"service": "web"}), "spec.canary", "must differ from the apex's", id="canary is apex"
-    ),
-    pytest.param(
-        a_canary(canary={"service": "web-stable", "deployment": "web-canary"}),
-        "spec.canary",
-        "must differ from the apex's and from stable's",
-        id="one leaf",
-    ),
-    pytest.param(
-        a_canary(canary={"service": "web-canary", "deployment": "web-stable"}),
-        "spec.canary",
-        "its deployment must differ from stable's",
-        id="one deployment",
-    ),
-    pytest.param(
-        a_canary(canary={"service": "web-canary", "deployment": "a..b"}),
-        "spec.canary.deployment",
-        "'a..b' is not the name of an object",
-        id="deployment name",
-    ),
-    pytest.param(
-        a_canary(canary={"service": "c", "pods": 3}), "spec.canary.pods", "deployment, service", id="in a side"
-    ),
-    pytest.param(a_canary(stpes=["1000m"]), "spec.stpes", "['1000m'] is not a known field", id="misspelt"),
-    pytest.param(a_canary(route={"kind": "Ingress"}), "spec.route.kind", "one of Auto, TrafficSplit", id="route kind"),
-    pytest.param(
-        a_canary(route={"kind": ["Auto"]}), "spec.route.kind", "one of Auto, TrafficSplit", id="kind is a list"
-    ),
-    pytest.param(a_canary(route={"name": ""}), "spec.route.name", "'' is not the name of an object", id="empty name"),
-    pytest.param(a_canary(steps=["100m", "50m", "1000m"]), "spec.steps", "that rises and ends", id="steps fall"),
-    pytest.param(a_canary(steps=["100m", "100m", "1000m"]), "spec.steps", "that rises and ends", id="steps stay"),
-    pytest.param(a_canary(steps=["100m", "1100m"]), "spec.steps", '"1m" to "1000m"', id="1100m"),
-    pytest.param(a_canary(steps=["0m", "1000m"]), "spec.steps", '"1m" to "1000m"', id="0m"),
-    pytest.param(a_canary(steps=["100m", "500m"]), "spec.steps", 'ends at "1000m"', id="steps end early"),
-    pytest.param(a_canary(steps=[]), "spec.steps", "[] is not a list of at most 100 weights", id="no steps"),
-    pytest.param(a_canary(steps=[100, 1000]), "spec.steps", "[100, 1000] is not", id="steps are numbers"),
-    pytest.param(a_canary(steps="1000m"), "spec.steps", "'1000m' is not a list", id="steps are text"),
-    pytest.param(
-        a_canary(steps=[f"{1 + i}m" for i in range(MOST_STEPS)] + ["1000m"]),
-        "spec.steps",
-        "at most 100",
-        id="many steps",
-    ),
-    pytest.param(a_canary(interval="500ms"), "spec.interval", "'500ms' is not a duration", id="interval is short"),
-    pytest.param(a_canary(interval=10), "spec.interval", "of at least 1s", id="interval is a number"),
-    pytest.param(a_canary(interval="1.5m"), "spec.interval", 'like "90s" or "1h30m"', id="fraction of a minute"),
-    pytest.param(a_canary(interval=""), "spec.interval", "'' is not a duration", id="empty duration"),
-    pytest.param(a_canary(bake="9999999h"), "spec.bake", "'9999999h' is not a duration", id="a thousand years"),
-    pytest.param(a_canary(interval="1m", dwell="30s"), "spec.dwell", "of at least 1m", id="dwell below interval"),
-    pytest.param(a_canary(stepTimeout="5s"), "spec.stepTimeout", "of at least 10s", id="deadline below interval"),
-    pytest.param(a_canary(onInconclusive="rollback"), "spec.onInconclusive", "Rollback, Hold, Promote", id="case"),
-    pytest.param(a_canary(gates=None), "spec.gates", "at least one successRate or latency", id="no gates"),
-    pytest.param(a_canary(gates={"unanswered": "Hold"}), "spec.gates", "at least one", id="nothing promised"),
-    pytest.param(with_gates(successRate={}), "spec.gates.successRate.min", "None is not a percentage", id="no min"),
-    pytest.param(with_gates(successRate={"min": "50%"}), "spec.gates.successRate.min", "50.0001% to", id="min 50%"),
-    pytest.param(with_gates(successRate={"min": "100%"}), "spec.gates.successRate.min", "to 99.9999%", id="min 100%"),
-    pytest.param(with_gates(successRate={"min": 99}), "spec.gates.successRate.min", "99 is not", id="min is a number"),
-    pytest.param(
-        with_gates(successRate={"min": "99%", "passBelow": "99%"}),
-        "spec.gates.successRate.passBelow",
-        "'99%' is not a percentage below min",
-        id="passBelow",
-    ),
-    pytest.param(
-        with_gates(successRate={"min": "99%", "worseThanStable": "1%"}),
-        "spec.gates.successRate.worseThanStable",
-        'like "0.1pp"',
-        id="points as percent",
-    ),
-    pytest.param(
-        with_gates(successRate={"min": "99%", "worseThanStable": "51pp"}),
-        "spec.gates.successRate.worseThanStable",
-        "from 0pp to 50pp",
-        id="points above 50",
-    ),
-    pytest.param(with_gates(latency={}), "spec.gates.latency.p99", "None is not a duration", id="no p99"),
-    pytest.param(with_gates(latency={"p99": "0ms"}), "spec.gates.latency.p99", "of at least 1ms", id="p99 of nothing"),
-    pytest.param(
-        with_gates(latency={"p99": "51s"}), "spec.gates.latency.p99", 'at most "50s"', id="p99 past the buckets"
-    ),
-    pytest.param(with_gates(latency={"p95": "1s"}), "spec.gates.latency.p95", "known here: p99", id="another quantile"),
-    pytest.param(with_gates(unanswered="No"), "spec.gates.unanswered", "Rollback, Hold, Ignore", id="unanswered"),
-    pytest.param(with_gates(routes={}), "spec.gates.routes", "{} is not a list", id="routes are an object"),
-    pytest.param(with_gates(routes=["x"]), "spec.gates.routes[0]", "'x' is not an object", id="a route is text"),
-    pytest.param(
-        with_gates(routes=[{"successRate": RATE}]), "spec.gates.routes[0].name", "of a route", id="nameless route"
-    ),
-    pytest.param(
-        with_gates(routes=[{"name": "a"}]), "spec.gates.routes[0]", "successRate or a latency", id="idle route"
-    ),
-    pytest.param(with_gates(routes=[a_route(), a_route()]), "spec.gates.routes", "names each once", id="route twice"),
-    pytest.param(
-        with_gates(routes=[a_route(str(i)) for i in range(MOST_GATES)]),
-        "spec.gates.routes",
-        "at most 64",
-        id="many gates",
-    ),
-    pytest.param(
-        with_gates(routes=[a_route("a"), a_route("b", latency={"p99": "soon"})]),
-        "spec.gates.routes[1].latency.p99",
-        "'soon' is not a duration",
-        id="in the second route",
-    ),
-    pytest.param(
-        with_gates(webhooks=[a_webhook(type="ask")]), "spec.gates.webhooks[0].type", "confirm-start", id="hook type"
-    ),
-    pytest.param(
-        with_gates(webhooks=[a_webhook(name=None)]), "spec.gates.webhooks[0].name", "None is not", id="hook name"
-    ),
-    pytest.param(with_gates(webhooks=[a_webhook()] * 2), "spec.gates.webhooks", "names each once", id="hook twice"),
-    pytest.param(
-        with_gates(webhooks=[a_webhook(name=f"h{i}") for i in range(MOST_WEBHOOKS + 1)]),
-        "spec.gates.webhooks",
-        "at most 16 webhooks",
-        id="many hooks",
-    ),
-    pytest.param(
-        with_gates(webhooks=[a_webhook(timeout="9ms")]), "spec.gates.webhooks[0].timeout", "100ms", id="timeout"
-    ),
-    pytest.param(
-        a_canary(evidence={"falseRollback": "0%"}), "spec.evidence.falseRollback", "0.0001% to 20%", id="alpha"
-    ),
-    pytest.param(a_canary(evidence={"missedRegression": "21%"}), "spec.evidence.missedRegression", "to 20%", id="beta"),
-    pytest.param(a_canary(promotion={"mode": "Move"}), "spec.promotion.mode", "Copy, CopyImages, External", id="mode"),
-    pytest.param(a_canary(promotion={"approval": "no"}), "spec.promotion.approval", "Automatic, Manual", id="approval"),
-    pytest.param(
-        a_canary(scaling={"idleReplicas": -1}), "spec.scaling.idleReplicas", "whole number from 0", id="negative"
-    ),
-    pytest.param(
-        a_canary(scaling={"idleReplicas": True}), "spec.scaling.idleReplicas", "True is not", id="replicas: yes"
-    ),
-    pytest.param(a_canary(scaling={"idleReplicas": 2**31}), "spec.scaling.idleReplicas", "to 2147483647", id="int32"),
-    pytest.param(a_canary(paused="yes"), "spec.paused", "'yes' is not true or false", id="paused is text"),
-    pytest.param(a_canary(paused=1.0), "spec.paused", "1.0 is not true or false", id="paused is a number"),
-    pytest.param(a_canary(abort=["web-1"]), "spec.abort", "['web-1'] is not a text", id="abort is a list"),
-    pytest.param(a_canary(retry="x" * 301), "spec.retry", "at most 300 characters", id="retry is long"),
-]
 
 
 @pytest.mark.parametrize(("obj", "field", "says"), BAD)
