@@ -1,0 +1,132 @@
+"""What one rollout has seen so far: the evidence of each gate, plain sums for people, requests still open.
+
+A pure fold over readings, kept in the working status and checkpointed with it. Called by `facts` once per interval: with
+counts, or with zeros where there was no reading. It judges nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from canary.core import eprocess
+from canary.core.counts import SERVICE, Counts, Version, What
+from canary.core.eprocess import Evidence, Interval
+from canary.core.gates import Gate
+from canary.core.spec import Weight
+from canary.core.unanswered import OpenRequests, Standing
+
+MOST_PODS = 100  # pods told apart for naming the worst one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Raw requests and failures of both sides since the rollout began, as one gate counts them."""
+
+    canary_requests: float = 0.0
+    canary_failures: float = 0.0
+    stable_requests: float = 0.0
+    stable_failures: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Evidence under the names of gates, and what else is counted.
+
+    `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds since then on
+    ours. `answered` counts the canary's answered requests since the weight last changed. `open` is by place. `pods` holds a
+    canary pod's requests and failures by (place, pod); it is for messages and not checkpointed.
+    """
+
+    at: float = 0.0
+    waited: float = 0.0
+    answered: float = 0.0
+    bounds: tuple[float, ...] = ()
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    open: Mapping[str, OpenRequests] = field(default_factory=dict)
+    pods: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def of(self, name: str) -> Evidence:
+        """Read a gate's evidence; one that never saw a request knows nothing."""
+        return self.evidence.get(name) or Evidence.fresh()
+
+    def excess(self, place: str) -> float:
+        """Count the canary's requests at a place that should have been answered by now."""
+        state = self.open.get(place)
+        return 0.0 if state is None else state.excess
+
+
+def fold(book: Book, gates: Iterable[Gate], counts: Counts, weight: Weight) -> Book:
+    """Take in the increments of one interval that ended at `weight`; empty counts are an interval without a reading."""
+    evidence, tallies = dict(book.evidence), dict(book.tallies)
+    for gate in gates:
+        seen = _interval(counts.failing(gate, Version.CANARY), counts.failing(gate, Version.STABLE), weight)
+        evidence[gate.name] = eprocess.fold(gate.promise, book.of(gate.name), seen)
+        if gate.split:
+            passing = _interval(counts.passing(gate, Version.CANARY), counts.passing(gate, Version.STABLE), weight)
+            evidence[gate.pass_name] = eprocess.fold(gate.promise, book.of(gate.pass_name), passing)
+        tallies[gate.name] = _added(tallies.get(gate.name, Tally()), seen)
+    return replace(
+        book,
+        evidence=evidence,
+        tallies=tallies,
+        answered=book.answered + counts.of(Version.CANARY, SERVICE, What.ANSWERED),
+        pods=_pods(book.pods, counts),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One interval between readings: its length, and the canary's weight at its end."""
+
+    seconds: float
+    weight: Weight
+
+
+def observe_open(book: Book, gates: Iterable[Gate], counts: Counts, standing: Counts, span: Span) -> Book:
+    """Compare what was sent with what was answered, as the counters stand at the end of `span`."""
+    states = dict(book.open)
+    worst: dict[str, float] = {}
+    for gate in gates:
+        worst[gate.place] = min(gate.promise.p_bad, worst.get(gate.place, 1.0))
+    for place, p_bad in worst.items():
+        canary, stable = (
+            Standing(
+                open=max(0.0, standing.of(v, place, What.SENT) - standing.of(v, place, What.ANSWERED)),
+                sent=counts.of(v, place, What.SENT),
+            )
+            for v in (Version.CANARY, Version.STABLE)
+        )
+        before = states.get(place) or OpenRequests.fresh()
+        states[place] = before.observe(canary, stable, seconds=span.seconds, weight=span.weight, p_bad=p_bad)
+    return replace(book, open=states)
+
+
+def forget(book: Book, names: Iterable[str]) -> Book:
+    """Start the evidence of some gates over: what they promise, or what they compare with, is no longer the same."""
+    gone = {full for name in names for full in (name, f"{name}, passing")}
+    return replace(book, evidence={name: e for name, e in book.evidence.items() if name not in gone})
+
+
+def _interval(canary: tuple[float, float], stable: tuple[float, float], weight: Weight) -> Interval:
+    (n, f), (m, g) = canary, stable
+    return Interval(canary_requests=n, canary_failures=f, stable_requests=m, stable_failures=g, weight=weight)
+
+
+def _added(tally: Tally, seen: Interval) -> Tally:
+    return Tally(
+        canary_requests=tally.canary_requests + seen.canary_requests,
+        canary_failures=tally.canary_failures + seen.canary_failures,
+        stable_requests=tally.stable_requests + seen.stable_requests,
+        stable_failures=tally.stable_failures + seen.stable_failures,
+    )
+
+
+def _pods(
+    before: Mapping[tuple[str, str], tuple[float, float]], counts: Counts
+) -> Mapping[tuple[str, str], tuple[float, float]]:
+    pods = dict(before)
+    for at, (requests, failures) in counts.pods.items():
+        n, f = pods.get(at, (0.0, 0.0))
+        if at in pods or len(pods) < MOST_PODS:
+            pods[at] = (n + requests, f + failures)
+    return pods

@@ -1,0 +1,126 @@
+"""Intent minus reality: the effects that bring the cluster to what the status says. Called by `decide` after the rules.
+
+Every prefix is safe: pods come up before the weight goes up, and go down after it went down; the finalizer goes on before the
+first write and comes off after the last. Nothing is touched while a Canary has a rival, an invalid spec or a foreign split.
+"""
+
+from canary.core import guards
+from canary.core.decision import Effect, Guard, Notice, Scale, SetTemplate, SetWeights, Unguard
+from canary.core.facts import Facts
+from canary.core.formats import show_weight
+from canary.core.progressing import target
+from canary.core.promoting import analysed, former, resting_replicas, stable_carries, was_promoted
+from canary.core.promotion import promoted
+from canary.core.rules import conflict, deleted, miswired, not_ours
+from canary.core.spec import FULL, PromotionMode, ScalingMode
+from canary.core.status import CanaryStatus, Phase, Reason
+
+OURS = "canary"  # the field manager of our own writes: an unfinished one is no edit of somebody's
+
+
+def converge(facts: Facts) -> tuple[Effect, ...]:
+    """List what to do, in order. Empty where the world is as intended."""
+    if conflict(facts) or not facts.status.promoted:
+        return _unguard(facts)
+    if not deleted(facts) and not facts.seen.guarded:
+        return (Guard(), *_traffic(facts))
+    return (*_traffic(facts), *_unguard(facts))
+
+
+def _traffic(facts: Facts) -> tuple[Effect, ...]:
+    down = _scale_to_rest(facts)
+    return (*_scale_ahead(facts), *_weights(facts), *_template(facts), *down)
+
+
+def _weights(facts: Facts) -> tuple[Effect, ...]:
+    status, spec, split = facts.status, facts.spec, facts.seen.split
+    if not_ours(facts) or facts.seen.wiring.unsupported or facts.settled:
+        return ()
+    if split is None and (deleted(facts) or (miswired(facts) and not status.active)):
+        return ()
+    if _leans_on_nothing(facts):
+        return ()
+    return (
+        SetWeights(
+            name=split.name if split is not None else spec.route_name,
+            service=spec.service,
+            weights={spec.stable.service: FULL - status.weight, spec.canary.service: status.weight},
+            resource_version=split.resource_version if split is not None else "",
+        ),
+    )
+
+
+def _leans_on_nothing(facts: Facts) -> bool:
+    """Tell whether an idle split, edited by hand, must stay: stable has no pod to take the traffic back, the canary has."""
+    stable, canary = facts.seen.stable, facts.seen.canary
+    if facts.status.active or stable is None or canary is None or facts.seen.split is None:
+        return False
+    return stable.available == 0 and canary.available > 0
+
+
+def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:
+    """Bring up the pods of the next step before its weight, and only ever up."""
+    canary, stable, spec = facts.seen.canary, facts.seen.stable, facts.spec
+    if (
+        facts.status.phase not in (Phase.PROGRESSING, Phase.BAKING)
+        or spec.scaling is ScalingMode.NONE
+        or deleted(facts)
+    ):
+        return ()
+    if canary is None or stable is None or canary.autoscaled:
+        return ()
+    weight = spec.steps[min(target(facts), len(spec.steps) - 1)]
+    wanted = max(1, guards.needed(stable.desired, weight), facts.rollout.needed)
+    return (Scale(deployment=canary.name, replicas=wanted),) if canary.desired < wanted else ()
+
+
+def _scale_to_rest(facts: Facts) -> tuple[Effect, ...]:
+    """Give back the canary's pods once no traffic needs them."""
+    canary = facts.seen.canary
+    if facts.status.phase not in (Phase.FINALISING, Phase.ROLLING_BACK) or canary is None:
+        return ()
+    if facts.status.weight > 0 or not facts.settled:
+        return ()
+    replicas = resting_replicas(facts)
+    return (Scale(deployment=canary.name, replicas=replicas),) if replicas not in (None, canary.desired) else ()
+
+
+def _template(facts: Facts) -> tuple[Effect, ...]:
+    """Copy the analysed template to stable, or put the former one back."""
+    stable, template, mode = facts.seen.stable, analysed(facts) if facts.status.active else None, facts.spec.promotion
+    if stable is None or deleted(facts) or mode is PromotionMode.EXTERNAL:
+        return ()
+    if facts.status.phase is Phase.PROMOTING and template is not None and not stable_carries(facts):
+        wanted = promoted(stable, template, mode)
+        return (SetTemplate(deployment=stable.name, resource_version=stable.resource_version, template=wanted),)
+    if facts.status.phase is Phase.ROLLING_BACK and was_promoted(facts):
+        before = former(facts)
+        if before is not None:
+            return (SetTemplate(deployment=stable.name, resource_version=stable.resource_version, template=before),)
+    return ()
+
+
+def _unguard(facts: Facts) -> tuple[Effect, ...]:
+    if not deleted(facts) or not facts.seen.guarded:
+        return ()
+    untouchable = facts.seen.split is None or not_ours(facts) or conflict(facts) or bool(facts.seen.wiring.unsupported)
+    at_rest = facts.status.weight == 0 and (facts.settled or untouchable)
+    return (Unguard(),) if at_rest or untouchable else ()
+
+
+def repairs(before: CanaryStatus, facts: Facts) -> tuple[Notice, ...]:
+    """Say that someone edited or deleted the split: it stood as intended when this tick began, and no longer does."""
+    split, spec = facts.seen.split, facts.spec
+    if not before.promoted or conflict(facts) or not_ours(facts) or deleted(facts):
+        return ()
+    if split is None:
+        message = f"TrafficSplit {spec.route_name} was gone; it is created again at {show_weight(facts.status.weight)}."
+        return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True),)
+    live = split.weights.get(spec.canary.service)
+    if split.editor == OURS or (live == before.weight and split.exact):
+        return ()
+    who = f" by {split.editor}" if split.editor else ""
+    message = (
+        f"TrafficSplit {split.name} was changed{who}: {live}m instead of {show_weight(before.weight)}; it is put back."
+    )
+    return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True),)

@@ -1,0 +1,167 @@
+"""Increments of counters -> requests and failures per side and place, by what the labels mean (linkerd.md §1).
+
+Called by `evidence` once per reading. The service is counted at the client (outbound), where both sides come from one
+scrape and connection failures are in; at the server where no client is scraped. Routes are counted at the server, for
+outbound route series do not name a backend. Other revisions' pods, probes and scrapes are never counted.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from canary.core.counters import Increment, Series
+from canary.core.gates import Gate, Metric
+from canary.core.questions import Scope
+
+
+class Version(StrEnum):
+    """The two sides of a comparison."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+
+
+class What(StrEnum):
+    """What a counter counts."""
+
+    SENT = "sent"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    TIMED = "timed"
+
+
+SERVICE = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revisions:
+    """The pod-template-hash that each side is judged by."""
+
+    stable: str
+    canary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Whose requests a series counts: which side, which place (route, or the service), which pod served them."""
+
+    version: Version
+    place: str
+    pod: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """Sums over one interval (or, for open requests, as the counters stand)."""
+
+    sums: dict[tuple[Version, str, What], float] = field(default_factory=lambda: defaultdict(float))
+    fast: dict[tuple[Version, str, float], float] = field(default_factory=lambda: defaultdict(float))
+    pods: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
+
+    def of(self, version: Version, place: str, what: What) -> float:
+        """Read one sum."""
+        return self.sums.get((version, place, what), 0.0)
+
+    def failing(self, gate: Gate, version: Version) -> tuple[float, float]:
+        """Count requests, and those that surely broke the promise."""
+        if gate.metric is Metric.SUCCESS_RATE:
+            return self._rate(gate.place, version)
+        timed = self.of(version, gate.place, What.TIMED)
+        return timed, 0.0 if gate.over is None else self._slower(gate.place, version, gate.over)
+
+    def passing(self, gate: Gate, version: Version) -> tuple[float, float]:
+        """Count requests, and those that did not surely keep the promise."""
+        if gate.metric is Metric.SUCCESS_RATE:
+            return self._rate(gate.place, version)
+        timed = self.of(version, gate.place, What.TIMED)
+        return timed, timed if gate.within is None else self._slower(gate.place, version, gate.within)
+
+    def _rate(self, place: str, version: Version) -> tuple[float, float]:
+        answered = self.of(version, place, What.ANSWERED)
+        return answered, min(answered, self.of(version, place, What.FAILED))
+
+    def _slower(self, place: str, version: Version, bound: float) -> float:
+        timed = self.of(version, place, What.TIMED)
+        return min(timed, max(0.0, timed - self.fast.get((version, place, bound), 0.0)))
+
+
+def at_client(series: Iterable[Series], scope: Scope) -> bool:
+    """Tell whether some client of the service is scraped, so that the service can be counted there."""
+    leaves = (scope.stable.service, scope.canary.service)
+    return any(s.labels.get("direction") == "outbound" and s.labels.get("dst_service") in leaves for s in series)
+
+
+def origin(labels: Mapping[str, str], scope: Scope, revisions: Revisions, *, client: bool) -> Origin | None:
+    """Place a series, or drop it: probes, scrapes, unmeshed callers, other revisions, other routes."""
+    if labels.get("direction") == "outbound":
+        if not client or labels.get("dst_namespace") != scope.namespace:
+            return None
+        version = _version(labels.get("dst_service"), labels.get("dst_pod_template_hash"), scope, revisions, leaf=True)
+        return None if version is None else Origin(version=version, place=SERVICE, pod=labels.get("dst_pod", ""))
+    if labels.get("namespace") != scope.namespace:
+        return None
+    version = _version(labels.get("deployment"), labels.get("pod_template_hash"), scope, revisions, leaf=False)
+    if version is None:
+        return None
+    pod = labels.get("pod", "")
+    if labels.get("__name__", "").startswith("route_"):
+        route = labels.get("rt_route", "")
+        mine = labels.get("dst", "").startswith(f"{scope.apex}.{scope.namespace}.svc.")
+        return Origin(version=version, place=route, pod=pod) if route and mine else None
+    governed = (
+        labels.get("tls") == "true" and labels.get("target_port") != "4191" and labels.get("route_name") != "probe"
+    )
+    return Origin(version=version, place=SERVICE, pod=pod) if governed and not client else None
+
+
+def count(increments: Iterable[Increment], scope: Scope, revisions: Revisions, *, client: bool) -> Counts:
+    """Sum increments by what they mean."""
+    counts = Counts()
+    for increment in increments:
+        at = origin(increment.labels, scope, revisions, client=client)
+        if at is not None:
+            _add(counts, at, increment.labels, increment.value)
+    return counts
+
+
+def standing(series: Iterable[Series], scope: Scope, revisions: Revisions, *, client: bool) -> Counts:
+    """Sum the counters as they stand: what was sent and not yet answered is the difference of two of these."""
+    now = (Increment(labels=s.labels, value=s.samples[-1][1]) for s in series if s.samples)
+    return count(now, scope, revisions, client=client)
+
+
+def _version(
+    name: str | None, revision: str | None, scope: Scope, revisions: Revisions, *, leaf: bool
+) -> Version | None:
+    canary, stable = scope.canary, scope.stable
+    if name == (canary.service if leaf else canary.deployment) and revision == revisions.canary:
+        return Version.CANARY
+    if name == (stable.service if leaf else stable.deployment) and revision == revisions.stable:
+        return Version.STABLE
+    return None
+
+
+def _add(counts: Counts, at: Origin, labels: Mapping[str, str], value: float) -> None:
+    name = labels["__name__"].removeprefix("route_")
+    where = (at.version, at.place)
+    match name:
+        case "request_total":
+            counts.sums[*where, What.SENT] += value
+        case "response_total":
+            failed = value if labels.get("classification") == "failure" else 0.0
+            counts.sums[*where, What.ANSWERED] += value
+            counts.sums[*where, What.FAILED] += failed
+            if at.version is Version.CANARY:
+                tally = counts.pods[at.place, at.pod]
+                tally[0] += value
+                tally[1] += failed
+        case "response_latency_ms_bucket" if not labels.get("status_code", "").startswith("5"):
+            # failed responses are left out: fast failures look fast
+            bound = float(labels["le"])
+            if bound == float("inf"):
+                counts.sums[*where, What.TIMED] += value
+            else:
+                counts.fast[*where, bound] += value
+        case _:
+            pass

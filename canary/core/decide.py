@@ -1,0 +1,185 @@
+"""Where a tick decides. Start reading here.
+
+A tick is `see -> ask -> decide -> save -> perform -> tell`; this module is the third of them, and it is pure: the same
+snapshot and answers give the same decision, and an outage is an answer. It works in three moves.
+
+1. `facts.gather` accounts for time, folds what the counters gained into the evidence and judges it.
+2. The chain of the present phase is walked; the first rule that applies gives the new intent.
+3. `converge` compares intent and world, and lists the effects.
+
+    Idle -> Progressing -> Baking -> Promoting -> Finalising -> Idle (Promoted)
+                 \\___________\\__________\\-> RollingBack -> Idle (RolledBack, Superseded)
+
+The status is saved before any effect: a crash in between leaves the old weight until the next tick, which converges.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
+
+from canary.core.conditions import conditions
+from canary.core.converge import converge, repairs
+from canary.core.decision import Decision, Notice
+from canary.core.facts import Facts, gather, reading_due, scope_of
+from canary.core.gatecalls import gate_calls
+from canary.core.progressing import BAKING, PROGRESSING
+from canary.core.promoting import FINALISING, PROMOTING, ROLLING_BACK
+from canary.core.questions import Answers, FindBounds, Question, ReadCounters
+from canary.core.rules import Rule, Turn
+from canary.core.snapshot import Snapshot
+from canary.core.starting import IDLE
+from canary.core.status import MOVES, CanaryStatus, Phase, Reason
+
+CHAINS: Final[Mapping[Phase, tuple[Rule, ...]]] = MappingProxyType(
+    {
+        Phase.IDLE: IDLE,
+        Phase.PROGRESSING: PROGRESSING,
+        Phase.BAKING: BAKING,
+        Phase.PROMOTING: PROMOTING,
+        Phase.FINALISING: FINALISING,
+        Phase.ROLLING_BACK: ROLLING_BACK,
+    }
+)
+
+READING: Final = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.PROMOTING})
+"""Phases with armed gates."""
+CHECKPOINT = timedelta(minutes=1)  # how often evidence alone is worth a write
+SOON = timedelta(seconds=1)  # a look again where the world should be following
+ALARMS: Final = frozenset(
+    {
+        Reason.SUCCESS_RATE,
+        Reason.LATENCY,
+        Reason.UNANSWERED,
+        Reason.CANARY_NOT_READY,
+        Reason.STEP_TIMEOUT,
+        Reason.ABORTED,
+        Reason.WEBHOOK_VETO,
+        Reason.METRICS_UNREACHABLE,
+        Reason.NO_DATA,
+        Reason.NO_TRAFFIC,
+        Reason.STALE_DATA,
+        Reason.STABLE_NOT_READY,
+        Reason.CAPACITY_WITHDRAWN,
+        Reason.NOT_OURS,
+        Reason.OVERDUE,
+        Reason.CONFLICT,
+        Reason.SERVICE_MISSING,
+        Reason.DEPLOYMENT_MISSING,
+        Reason.SPLIT_UNSUPPORTED,
+        Reason.INVALID_SPEC,
+        Reason.WEBHOOK_UNANSWERED,
+    }
+)
+"""Reasons whose events are warnings."""
+
+
+def questions(seen: Snapshot) -> tuple[Question, ...]:
+    """Say what must be known before deciding: counters of an active rollout once an interval, gate calls when it is ripe."""
+    status = seen.status
+    if status.phase not in READING or seen.wiring.rival or not reading_due(seen):
+        return ()
+    scope = scope_of(seen)
+    asked: list[Question] = [ReadCounters(scope=scope)]
+    if seen.counters is None and status.book.at > 0:
+        asked.append(ReadCounters(scope=scope, at=status.book.at))
+    if not status.book.bounds and any(place.latency is not None for place in seen.spec.places):
+        asked.append(FindBounds(scope=scope))
+    return (*asked, *gate_calls(seen))
+
+
+def decide(seen: Snapshot, answers: Answers) -> Decision:
+    """Decide one tick. Total: never raises on a snapshot that the adapter can build."""
+    if seen.problems and not seen.status.active:
+        return _refused(seen)
+    facts = gather(seen, answers)
+    turn = advance(facts)
+    status = conditions(facts, turn.status)
+    facts = replace(facts, status=status)
+    effects = converge(facts)
+    notices = (*facts.notices, *repairs(seen.status, facts), *turn.notices, *_change(seen.status, status))
+    save = bool(effects) or _differs(seen.saved, status) or _stale(seen)
+    if save:
+        status = replace(status, saved_at=seen.at)
+    return Decision(
+        status=status,
+        counters=facts.counters if status.active and _same_rollout(seen.status, status) else None,
+        save=save,
+        effects=effects,
+        notices=notices,
+        judgement=facts.judgement,
+        requeue_after=_requeue(seen, status, acted=bool(effects)),
+    )
+
+
+def advance(facts: Facts) -> Turn:
+    """Follow the first rule of the phase's chain that applies."""
+    phase = facts.status.phase
+    turn = next(rule.follow(facts) for rule in CHAINS[phase] if rule.when(facts))
+    after = turn.status.phase
+    if after is not phase and after not in MOVES[phase]:
+        raise AssertionError(f"{phase} may not move to {after}")
+    return turn
+
+
+def _refused(seen: Snapshot) -> Decision:
+    """Say what is wrong with the spec; nothing else happens until the object changes."""
+    message = "; ".join(map(str, seen.problems))
+    status = replace(seen.status, reason=Reason.INVALID_SPEC, message=message)
+    facts = Facts(seen=seen, status=status, counters=None)
+    status = conditions(facts, status)
+    effects = converge(replace(facts, status=status)) if seen.deleted_at is not None else ()
+    save = bool(effects) or _differs(seen.saved, status)
+    return Decision(
+        status=replace(status, saved_at=seen.at) if save else status,
+        counters=None,
+        save=save,
+        effects=effects,
+        notices=_change(seen.status, status),
+    )
+
+
+def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:
+    """One event when the reason changes, or a step is taken under the same reason."""
+    step = (after.rollout.id, after.rollout.step, after.rollout.overdue) if after.rollout else None
+    was = (before.rollout.id, before.rollout.step, before.rollout.overdue) if before.rollout else None
+    moved = (before.phase, before.reason, was if before.active else None)
+    if moved == (after.phase, after.reason, step if after.active else None) or not after.message:
+        return ()
+    return (Notice(reason=after.reason, message=after.message, warning=after.reason in ALARMS),)
+
+
+def _differs(saved: CanaryStatus, status: CanaryStatus) -> bool:
+    """Tell whether the intent, or what people wait for, is another than was saved. Numbers in messages are no reason to write."""
+    return _intent(saved) != _intent(status)
+
+
+def _intent(status: CanaryStatus) -> tuple[object, ...]:
+    rollout = status.rollout
+    doing = (
+        (rollout.id, rollout.step, rollout.baseline, rollout.overdue, rollout.spec, rollout.outcome)
+        if rollout
+        else None
+    )
+    told = tuple((c.type, c.status, c.reason) for c in status.conditions)
+    return (status.phase, status.weight, status.promoted, status.retried, status.reason, status.generation, doing, told)
+
+
+def _stale(seen: Snapshot) -> bool:
+    if not seen.status.active or seen.saved.saved_at is None:
+        return False
+    return abs(seen.at - seen.saved.saved_at) >= CHECKPOINT
+
+
+def _same_rollout(before: CanaryStatus, after: CanaryStatus) -> bool:
+    return before.rollout is not None and after.rollout is not None and before.rollout.id == after.rollout.id
+
+
+def _requeue(seen: Snapshot, status: CanaryStatus, *, acted: bool) -> timedelta | None:
+    """Say when to look again. An idle Canary waits for the watches."""
+    if not status.active:
+        return SOON if acted or seen.deleted_at is not None else None
+    if status.phase not in READING:
+        return SOON
+    return timedelta(seconds=max(0.05, seen.spec.interval.total_seconds() - status.book.waited))

@@ -1,0 +1,49 @@
+"""Which webhooks a tick asks, and what they are told. Called by `decide.questions`.
+
+A veto is asked for in every interval; a confirmation only once everything else is ripe, as far as the last tick knew, so that
+nobody is asked to confirm what may never come.
+"""
+
+import json
+from collections.abc import Iterator
+
+from canary.core.questions import CallGate
+from canary.core.snapshot import Snapshot
+from canary.core.spec import Approval, Webhook, WebhookKind
+from canary.core.status import Phase, Rollout
+
+
+def gate_calls(seen: Snapshot) -> Iterator[CallGate]:
+    """List the calls of this tick."""
+    rollout = seen.status.rollout
+    if rollout is None:
+        return
+    wanted = {WebhookKind.ROLLBACK, *_confirmations(seen, rollout)}
+    for hook in seen.spec.webhooks:
+        if hook.kind in wanted and seen.status.phase in (Phase.PROGRESSING, Phase.BAKING, Phase.PROMOTING):
+            yield CallGate(webhook=hook, body=_body(seen, rollout, hook))
+
+
+def _confirmations(seen: Snapshot, rollout: Rollout) -> Iterator[WebhookKind]:
+    spec, elapsed = seen.spec, seen.elapsed
+    if seen.status.phase is Phase.PROGRESSING and rollout.step < 0:
+        yield WebhookKind.CONFIRM_START
+    elif seen.status.phase is Phase.PROGRESSING and rollout.dwelt + elapsed >= spec.dwell:
+        yield WebhookKind.CONFIRM_STEP
+    elif seen.status.phase is Phase.BAKING and rollout.baked + spec.interval >= spec.bake:
+        if spec.approval is Approval.AUTOMATIC or spec.approve == rollout.id:
+            yield WebhookKind.CONFIRM_PROMOTION
+
+
+def _body(seen: Snapshot, rollout: Rollout, hook: Webhook) -> str:
+    told = {
+        "canary": seen.key.name,
+        "namespace": seen.key.namespace,
+        "rollout": rollout.id,
+        "revision": rollout.revision,
+        "phase": seen.status.phase,
+        "weight": seen.status.weight,
+        "webhook": hook.name,
+        "type": hook.kind,
+    }
+    return json.dumps(told, sort_keys=True)

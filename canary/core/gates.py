@@ -1,0 +1,108 @@
+"""The gates of a spec: one promise about one metric of one place, its share of the evidence, and where latency is cut.
+
+Made anew each tick from the spec and the bucket bounds, so that nothing about them needs remembering but evidence under
+their names. Called by `evidence` and by what words messages.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from canary.core.spec import CanarySpec, Latency, Place, Risk, SuccessRate
+from canary.core.eprocess import Promise
+
+
+class Metric(StrEnum):
+    """What a gate measures."""
+
+    SUCCESS_RATE = "success rate"
+    LATENCY = "p99 latency"
+
+
+# p99 as counts over a limit (design.md §5): 1 % may be slower, 2 % must be ruled out, 0.1 points over stable are tolerated
+SLOW = SuccessRate(p0=0.01, p_bad=0.02, delta=0.001)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One promise. `share` is its part of the merged evidence; all shares of a Canary add up to 1.
+
+    For latency, requests over `over` milliseconds are surely slower than the limit and speak against the release; those
+    within `within` are surely faster and speak for it. None where no bucket bound is that great, or none is known.
+    """
+
+    name: str
+    place: str
+    metric: Metric
+    promise: Promise
+    share: float
+    limit: float = 0.0
+    over: float | None = None
+    within: float | None = None
+
+    @property
+    def split(self) -> bool:
+        """Whether failing and passing are judged at different bounds, with evidence of their own (statistics.md §3(c))."""
+        return self.metric is Metric.LATENCY and self.over != self.within
+
+    @property
+    def pass_name(self) -> str:
+        """The name of the evidence for promotion."""
+        return f"{self.name}, passing" if self.split else self.name
+
+
+def gates(spec: CanarySpec, bounds: Sequence[float]) -> tuple[Gate, ...]:
+    """List the gates of `spec`: the service's share half the evidence, the routes the other half in equal parts."""
+    routes = sum(1 for place in spec.places if place.route)
+    service = len(spec.places) > routes
+    found: list[Gate] = []
+    for place in spec.places:
+        part = (0.5 if service and routes else 1.0) / (max(1, routes) if place.route else 1)
+        found += _at(place, part, spec.risk, bounds)
+    return tuple(found)
+
+
+def _at(place: Place, part: float, risk: Risk, bounds: Sequence[float]) -> list[Gate]:
+    metrics = [rule for rule in (place.success_rate, place.latency) if rule is not None]
+    share = part / len(metrics)
+    where = place.route or "service"
+    found = []
+    for rule in metrics:
+        match rule:
+            case SuccessRate():
+                promise = _promise(rule, risk)
+                name = f"{where}: {Metric.SUCCESS_RATE}"
+                found.append(
+                    Gate(name=name, place=place.route, metric=Metric.SUCCESS_RATE, promise=promise, share=share)
+                )
+            case Latency():
+                limit = rule.limit.total_seconds() * 1000
+                over, within = around(limit, bounds)
+                name = f"{where}: {Metric.LATENCY}"
+                found.append(
+                    Gate(
+                        name=name,
+                        place=place.route,
+                        metric=Metric.LATENCY,
+                        promise=_promise(SLOW, risk),
+                        share=share,
+                        limit=limit,
+                        over=over,
+                        within=within,
+                    )
+                )
+    return found
+
+
+def around(limit: float, bounds: Sequence[float]) -> tuple[float | None, float | None]:
+    """Find the bucket bounds on either side of `limit`: (least bound >= limit, greatest bound <= limit)."""
+    at = bisect_left(bounds, limit)
+    over = bounds[at] if at < len(bounds) else None
+    if over == limit:
+        return over, over
+    return over, bounds[at - 1] if at > 0 else None
+
+
+def _promise(rule: SuccessRate, risk: Risk) -> Promise:
+    return Promise(p0=rule.p0, p_bad=rule.p_bad, delta=rule.delta, alpha=risk.alpha, beta=risk.beta)

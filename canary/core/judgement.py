@@ -1,0 +1,157 @@
+"""From evidence to one verdict: Pass, Fail or Hold for each gate, and what they add up to.
+
+Called by `facts`. Failing is one decision over all gates: the weighted mean of their evidence, in either ledger, against
+1/alpha (statistics.md §3(e)), so that more routes do not mean more false alarms. Only then are the culprits named.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from canary.core import eprocess, statistics
+from canary.core.book import Book, Tally
+from canary.core.formats import show_share
+from canary.core.gates import Gate, Metric
+from canary.core.spec import CanarySpec, OnUnanswered
+from canary.core.status import Reason
+
+LOPSIDED = 0.8  # share of the failures that makes one pod worth naming
+
+
+class Verdict(StrEnum):
+    """What the evidence says of one gate. Hold: not enough, either way."""
+
+    PASS = "Pass"  # noqa: S105 - no password
+    FAIL = "Fail"
+    HOLD = "Hold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateView:
+    """One gate's standing, for people: odds against the release, evidence for it, and the raw counts."""
+
+    name: str
+    verdict: Verdict
+    against: float
+    passing: float
+    tally: Tally
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """All gates together. `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does."""
+
+    against: float
+    alone: float
+    calm: bool
+    passed: bool
+    fault: Reason | None
+    message: str
+    gates: tuple[GateView, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+
+
+def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
+    """Merge the gates' evidence into one judgement."""
+    shares = [gate.share for gate in gates]
+    controlled = {g.name: eprocess.against(g.promise, book.of(g.name)) for g in gates}
+    lonely = {g.name: eprocess.alone(book.of(g.name)) for g in gates}
+    doubt = statistics.merge((eprocess.doubt(book.of(g.name)) for g in gates), shares)
+    against, alone = statistics.merge(controlled.values(), shares), statistics.merge(lonely.values(), shares)
+    blamed = _blamed(gates, controlled, against, spec) or _blamed(gates, lonely, alone, spec)
+    values = {g.name: eprocess.pass_value(book.of(g.pass_name), book.excess(g.place)) for g in gates}
+    passing = {g.name: values[g.name] >= 1 / g.promise.beta for g in gates}
+    verdicts = {
+        g.name: Verdict.FAIL if g in blamed else Verdict.PASS if passing[g.name] else Verdict.HOLD for g in gates
+    }
+    fault, message = _fault(book, gates, blamed, max(against, alone), spec)
+    return Judgement(
+        against=against,
+        alone=alone,
+        calm=statistics.calm(doubt),
+        passed=all(passing.values()),
+        fault=fault,
+        message=message,
+        gates=tuple(
+            GateView(
+                name=g.name,
+                verdict=verdicts[g.name],
+                against=max(controlled[g.name], lonely[g.name]),
+                passing=values[g.name],
+                tally=book.tallies.get(g.name, Tally()),
+                wanted=wanted(g),
+            )
+            for g in gates
+        ),
+        verdicts=verdicts,
+    )
+
+
+def _blamed(gates: Sequence[Gate], values: Mapping[str, float], merged: float, spec: CanarySpec) -> list[Gate]:
+    """Name the gates behind a ledger that crossed: by e-BH, else the one with the greatest share of it; routes first."""
+    if merged < 1 / spec.risk.alpha:
+        return []
+    names = statistics.culprits(values, spec.risk.alpha)
+    found = [g for name in names for g in gates if g.name == name] or [
+        max(gates, key=lambda g: g.share * values[g.name])
+    ]
+    return sorted(found, key=lambda g: (not g.place, -values[g.name]))
+
+
+def _fault(
+    book: Book, gates: Sequence[Gate], blamed: Sequence[Gate], evidence: float, spec: CanarySpec
+) -> tuple[Reason | None, str]:
+    if blamed:
+        reason = Reason.SUCCESS_RATE if blamed[0].metric is Metric.SUCCESS_RATE else Reason.LATENCY
+        told = "; ".join(describe(gate, book) for gate in blamed[:3])
+        return reason, f"{told}; odds {evidence:.0f}:1 against the release, {1 / spec.risk.alpha:.0f}:1 decide"
+    if spec.unanswered is OnUnanswered.ROLLBACK:
+        hanging = [place for place in sorted(book.open, reverse=True) if book.open[place].hung]
+        if hanging:
+            state = book.open[hanging[0]]
+            told = f"{hanging[0] or 'service'}: {state.excess:.0f} requests to the canary are still without an answer"
+            return Reason.UNANSWERED, f"{told}, of {state.requests:.0f} sent in this rollout"
+    return None, ""
+
+
+def describe(gate: Gate, book: Book) -> str:
+    """Word a gate's measurement with its numbers."""
+    tally = book.tallies.get(gate.name, Tally())
+    canary = _rate(tally.canary_failures, tally.canary_requests)
+    stable = _rate(tally.stable_failures, tally.stable_requests)
+    what = "failed" if gate.metric is Metric.SUCCESS_RATE else f"took longer than {gate.over or gate.limit:g} ms"
+    text = (
+        f"{gate.name}: {canary} of {tally.canary_requests:.0f} canary requests {what}"
+        f" (stable {stable} of {tally.stable_requests:.0f}), {wanted(gate)}"
+    )
+    return text + _worst_pod(gate, book)
+
+
+def wanted(gate: Gate) -> str:
+    """Word what a gate promises; a limit between two bucket bounds is judged at them, and that is said."""
+    if gate.metric is Metric.SUCCESS_RATE:
+        return f"at most {show_share(gate.promise.p0)} may fail"
+    said = f"at most 1% may take longer than {gate.limit:g} ms"
+    if gate.split:
+        over = "never" if gate.over is None else f"at {gate.over:g} ms"
+        within = "never" if gate.within is None else f"at {gate.within:g} ms"
+        said += f" (judged {over}, passed {within}: the nearest bucket bounds)"
+    return said
+
+
+def _rate(failures: float, requests: float) -> str:
+    return show_share(failures / requests) if requests else "none"
+
+
+def _worst_pod(gate: Gate, book: Book) -> str:
+    if gate.metric is not Metric.SUCCESS_RATE:
+        return ""
+    pods = {pod: failures for (place, pod), (_, failures) in book.pods.items() if place == gate.place}
+    total = sum(pods.values())
+    if total <= 0 or len(pods) < 2:  # noqa: PLR2004 - one pod is no news
+        return ""
+    worst = max(pods, key=lambda pod: pods[pod])
+    if pods[worst] < LOPSIDED * total:
+        return ""
+    return f", pod {worst} has {pods[worst]:.0f} of the {total:.0f} failures"

@@ -1,0 +1,83 @@
+"""What a tick must know from outside before it can decide, and the answers it may get.
+
+`decide` never fetches: the shell answers these and an outage is an answer too. Questions are hashable, for they are keys.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from canary.core.counters import Series
+from canary.core.spec import Side, Webhook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose counters one Canary needs. `bounds` are latency bucket bounds in milliseconds."""
+
+    namespace: str
+    apex: str
+    stable: Side
+    canary: Side
+    bounds: frozenset[float]
+    routes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCounters:
+    """The raw counters of a scope: as they stand now, or as they stood at `at` (Unix seconds, Prometheus' clock)."""
+
+    scope: Scope
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindBounds:
+    """Which latency buckets exist: some installations keep only a few."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallGate:
+    """A webhook and the JSON text it is sent."""
+
+    webhook: Webhook
+    body: str
+
+
+Question: TypeAlias = ReadCounters | FindBounds | CallGate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Counters as of `at`, each series with its scrape times."""
+
+    at: float
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Latency bucket bounds in milliseconds, ascending, without +Inf; empty where none was seen."""
+
+    bounds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReply:
+    """What a webhook said: 2xx is yes."""
+
+    yes: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """No answer in time, or none that can be trusted. `detail` says why, for people."""
+
+    detail: str
+
+
+Answer: TypeAlias = Reading | Bounds | GateReply | Unanswered
+Answers: TypeAlias = Mapping[Question, Answer]
