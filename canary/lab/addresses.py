@@ -1,7 +1,7 @@
 """Addresses of the lab's pods: 10.244.a.b in their status, 127.1.a.b for sockets and scrape targets.
 
-An API server refuses EndpointSlices with loopback addresses, and only loopback can be had without a network. Each lab takes
-a block `a` of its own, so that several can run on one machine.
+An API server refuses EndpointSlices with loopback addresses, and only loopback can be had without a network. Each
+lab takes a block `a` of its own, so that several can run on one machine.
 """
 
 import socket

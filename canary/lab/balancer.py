@@ -1,8 +1,8 @@
 """One backend Service as a client's proxy balances it: which of its pods gets the next request.
 
-Power of two choices by latency and open requests, as linkerd2-proxy does it. A backend none of whose pods can be reached
-keeps requests waiting; 3 s after the first one began to wait all of them fail at once and the backend counts as
-unavailable until a pod can be reached again. Nothing of that appears in any counter of the backend.
+Power of two choices by latency and open requests, as linkerd2-proxy does it. A backend none of whose pods can be
+reached keeps requests waiting; 3 s after the first one began to wait all of them fail at once and the backend counts
+as unavailable until a pod can be reached again. Nothing of that appears in any counter of the backend.
 """
 
 import asyncio

@@ -1,14 +1,14 @@
-"""How a pod of the lab behaves, read from the environment of its pod template, so that `kubectl set env` ships a release.
+"""How a pod of the lab behaves, read from its pod template, so that `kubectl set env` ships a release.
 
     LAB_FAILURES="POST /api/task=5%; *=0.1%"        share of answers that are 503; "5%:500" picks another status
     LAB_LATENCY="POST /api/task=150ms±20%; *=5ms"   time until the answer, evenly spread around the value
     LAB_HANGS="*=50%"                               share of requests that never get an answer
-    LAB_OVERLOAD="150rps=100%"                      share of failures while the pod gets more requests per second than that
+    LAB_OVERLOAD="60rps=100%"                       share of failures while this pod gets more requests per second
     LAB_READY="true | false | after 3s | until 20s" what the readiness probe hears, counted from the pod's start
-    LAB_CRASH="after 20s | after 20s, app"          the pod dies, again after each restart; with "app" its proxy lives on
+    LAB_CRASH="after 20s | after 20s, app"          the pod dies, after each restart again; ", app" spares its proxy
 
-A route is "METHOD /path", "/path" or "*"; a path may end in "*"; the first rule that fits a request counts. Called by the
-node agent, which turns InvalidSpec into a container that waits with CreateContainerConfigError.
+A route is "METHOD /path", "/path" or "*"; a path may end in "*"; the first rule that fits a request counts. Called
+by the node agent, which turns InvalidSpec into a container that waits with CreateContainerConfigError.
 """
 
 import math
@@ -104,7 +104,7 @@ class Behaviour:
 
 
 def parse_behaviour(env: Mapping[str, str]) -> Behaviour:
-    """Read the LAB_ variables of `env`. Raises InvalidSpec with every fault; variables of other names are the app's own."""
+    """Read the LAB_ variables of `env`; others are the app's own. Raises InvalidSpec with every fault."""
     problems = [
         Problem(name, value, "a variable of the lab: " + ", ".join((*_VARIABLES, CLIENT)))
         for name, value in env.items()
@@ -189,7 +189,7 @@ def _overload(text: str) -> Overload:
             raise ValueError(text)
         return Overload(float(limit.strip()[:-3]), parse_percent(share.strip()))
     except ValueError as error:
-        raise _Wrong(text, 'a rate and a share, such as "150rps=100%"') from error
+        raise _Wrong(text, 'a rate and a share, such as "60rps=100%"') from error
 
 
 def _ready(text: str) -> Span:

@@ -2,9 +2,9 @@
 
     LAB_CLIENT="yamtam-agent:8080; rps=150; POST /api/task=90%; GET /health=10%"
 
-First the apex (`name:port` or `name.namespace:port`), then in any order the rate, the mix (shares add up to 100 %), and
-`arrivals=poisson|even`, `timeout=30s`, `inflight=2000` (what comes above that is shed and counted).
-`cache-trap=5s` makes the proxy keep its first choice between ServiceProfile and plain routing while traffic flows.
+First the apex (`name:port` or `name.namespace:port`), then in any order the rate, the mix (shares add up to 100 %),
+and `arrivals=poisson|even`, `timeout=30s`, `inflight=2000` (what comes above that is shed and counted). `cache-
+trap=5s` makes the proxy keep its first choice between ServiceProfile and plain routing while traffic flows.
 """
 
 import asyncio

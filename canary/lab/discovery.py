@@ -1,7 +1,7 @@
 """The lab's own small HTTP server: scrape targets for Prometheus at /targets, the clients' counts at /truth.
 
-Targets carry the labels that Prometheus' Kubernetes discovery gives a pod, one target per container port; which of them are
-proxies is decided by viz's relabelling, not here.
+Targets carry the labels that Prometheus' Kubernetes discovery gives a pod, one target per container port; which of
+them are proxies is decided by viz's relabelling, not here.
 """
 
 import re

@@ -1,8 +1,9 @@
 """The text a proxy serves at :4191/metrics, as linkerd2-proxy writes it (label order, bounds, HELP lines).
 
-A `Scope` is all that the proxy knows about one target (an endpoint, a route): it is created, kept and dropped as one. A scope
-nobody holds that was idle for longer than the proxy's retention vanishes on the next scrape and later starts again at 0,
-as on the real proxy. Used by both sides of the lab's proxies; knows nothing of requests, pods or the API.
+A `Scope` is all that the proxy knows about one target (an endpoint, a route): it is created, kept and dropped as
+one. A scope nobody holds that was idle for longer than the proxy's retention vanishes on the next scrape and later
+starts again at 0, as on the real proxy. Used by both sides of the lab's proxies; knows nothing of requests, pods or
+the API.
 """
 
 from bisect import bisect_left

@@ -1,7 +1,8 @@
 """The server side of a pod: its proxy counts a request, its app answers it.
 
-The client's proxy names itself and the apex in two headers; a request without them came from outside the mesh. The stand-in
-for mTLS is `l5d-client-id`; `l5d-dst-canonical` is the header by which the real proxy finds the apex's ServiceProfile.
+The client's proxy names itself and the apex in two headers; a request without them came from outside the mesh. The
+stand-in for mTLS is `l5d-client-id`; `l5d-dst-canonical` is the header by which the real proxy finds the apex's
+ServiceProfile.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The lab's own dealings with its API server: mirrors of whole kinds, and manifests applied.
 
-Plain list and watch over `canary.adapters.api`, without the controller's subtleties: the lab may miss nothing either, but
-nobody's traffic depends on it.
+Plain list and watch over `canary.adapters.api`, without the controller's subtleties: the lab may miss nothing
+either, but nobody's traffic depends on it.
 """
 
 import asyncio

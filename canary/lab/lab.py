@@ -1,8 +1,8 @@
 """The lab, all parts of it: `async with Lab(home, …) as lab:`.
 
-An API server, pods on loopback that the node agent runs, a mesh between them, and a real Prometheus that scrapes their
-proxies. `canary lab`, `canary demo` and the stories use it. Leaving the context ends everything within three seconds, however
-it is left; the controller is no part of it and is started by whoever wants one.
+An API server, pods on loopback that the node agent runs, a mesh between them, and a real Prometheus that scrapes
+their proxies. `canary lab`, `canary demo` and the stories use it. Leaving the context ends everything within three
+seconds, however it is left; the controller is no part of it and is started by whoever wants one.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class LabSettings:
     scrape_interval: timedelta = timedelta(seconds=1)
     retain_idle: timedelta = timedelta(minutes=10)  # after which a proxy drops idle series
     seed: str = ""
-    crds: bool = True
+    without: frozenset[str] = frozenset()  # names of CRDs that this cluster lacks
 
 
 @dataclass(slots=True)
@@ -104,12 +104,15 @@ class Lab:
             self.home / "prometheus", f"{self.discovery.url}/targets", settings.scrape_interval
         )
         stack.push_async_callback(self.prometheus.stop)
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self.plane.start())
-            both.create_task(self.prometheus.start())
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self.plane.start())
+                both.create_task(self.prometheus.start())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
         self.api = await Api.connect(self.plane.kubeconfig, agent="canary-lab")
         stack.push_async_callback(self.api.close)
-        await self.apply(_crds() if settings.crds else ())
+        await self.apply(crd for crd in _crds() if text(crd, "metadata", "name") not in settings.without)
         await self.apply([self._viz()])
         await self._run_pods(block)
         await self.apply(settings.manifests)
@@ -143,7 +146,7 @@ class Lab:
         waiting = "anything"
         try:
             async with asyncio.timeout(within.total_seconds()), aiohttp.ClientSession() as session:
-                while waiting := await self._missing(session):
+                while waiting := await self._missing(session):  # noqa: ASYNC110 - asks other processes
                     await asyncio.sleep(0.1)
         except TimeoutError as error:
             raise NotReady(f"the lab still waits for {waiting} after {within.total_seconds():.0f} s") from error
@@ -159,7 +162,7 @@ class Lab:
         return f"the first scrape of {', '.join(unseen)}" if unseen else ""
 
     def _viz(self) -> Json:
-        """The mark by which linkerd-viz says where Prometheus is."""
+        """Make the namespace by which linkerd-viz says where Prometheus is."""
         return {
             "apiVersion": "v1",
             "kind": "Namespace",

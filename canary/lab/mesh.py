@@ -1,7 +1,8 @@
 """The mesh's control plane stand-in: from Services, Pods, TrafficSplits and ServiceProfiles to where requests may go.
 
-Plays Linkerd's SMI adaptor and destination controller (without the detour of writing dstOverrides into ServiceProfiles).
-Fed by the lab's watches; every proxy subscribes and asks again when something changed, so new weights act at once.
+Plays Linkerd's SMI adaptor and destination controller (without the detour of writing dstOverrides into
+ServiceProfiles). Fed by the lab's watches; every proxy subscribes and asks again when something changed, so new
+weights act at once.
 """
 
 from collections.abc import Callable
@@ -98,7 +99,7 @@ class Mesh:
             log.warning("profile.refused", namespace=name[0], name=name[1], problem=error.hint)
 
     def profile(self, reader: str, dst: str) -> Profile | None:
-        """Return the ServiceProfile of `dst` ("web.shop.svc.cluster.local:8080") for a pod of the namespace `reader`."""
+        """Return the ServiceProfile of `dst` ("web.shop.svc.cluster.local:8080") for a pod in `reader`."""
         host = dst.rpartition(":")[0] or dst
         own = host.split(".")[1] if "." in host else ""
         return self._profiles.get((reader, host)) or self._profiles.get((own, host))

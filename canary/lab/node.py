@@ -1,7 +1,8 @@
 """The node agent: scheduler and kubelet of the lab. It binds pods to the node "lab", runs them and writes their status.
 
-Fed by the lab's watch of Pods; one task per pod follows it from its binding to its deletion. Bad behaviour in a pod's
-environment becomes a container that waits with CreateContainerConfigError and a sentence, as a kubelet reports such things.
+Fed by the lab's watch of Pods; one task per pod follows it from its binding to its deletion. Bad behaviour in a
+pod's environment becomes a container that waits with CreateContainerConfigError and a sentence, as a kubelet reports
+such things.
 """
 
 import asyncio
@@ -55,16 +56,23 @@ class NodeAgent:
             life.leaving.set()
         task = asyncio.create_task(self._follow(uid, life), name=f"pod {life.name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            log.error("pod.broke", task=task.get_name(), exc_info=bug)
 
     async def _follow(self, uid: str, life: PodLife) -> None:
-        ip = self._block.take()
+        ip = ""
         try:
+            ip = self._block.take()
             await life.run(ip, self._block.node)
         except (NotFound, Conflict):
             log.info("pod.gone", pod=life.name)  # deleted or replaced while we wrote about it
         except CanaryError as error:
             log.warning("pod.lost", pod=life.name, problem=error.hint)
         finally:
-            self._block.give_back(ip)
+            if ip:
+                self._block.give_back(ip)
             self._lives.pop(uid, None)

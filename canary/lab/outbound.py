@@ -1,8 +1,8 @@
 """The client side of a pod: its proxy picks a backend and a pod for each request, sends it, counts it, retries it.
 
-Follows linkerd2-proxy with ServiceProfiles: the backend is drawn anew for every attempt; endpoint series show every attempt,
-`route_*` the effective outcome; what the proxy answers by itself (504 after waiting in vain) shows in no endpoint series; a
-request that its client gives up was a request and never becomes a response.
+Follows linkerd2-proxy with ServiceProfiles: the backend is drawn anew for every attempt; endpoint series show every
+attempt, `route_*` the effective outcome; what the proxy answers by itself (504 after waiting in vain) shows in no
+endpoint series; a request that its client gives up was a request and never becomes a response.
 """
 
 import asyncio

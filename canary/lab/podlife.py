@@ -1,6 +1,7 @@
 """One pod from its binding to its deletion, as the node agent sees it.
 
-States follow a kubelet's: waiting for a configuration error, running, not ready, dead and started again with a growing pause.
+States follow a kubelet's: waiting for a configuration error, running, not ready, dead and started again with a
+growing pause.
 """
 
 import asyncio

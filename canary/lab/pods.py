@@ -1,7 +1,7 @@
 """A Pod of the API server as the lab needs it, parsed once.
 
-Read by the node agent (what to run), by the mesh (where requests may go and how their series are labelled) and by the
-discovery of scrape targets.
+Read by the node agent (what to run), by the mesh (where requests may go and how their series are labelled) and by
+the discovery of scrape targets.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """The configuration of the lab's Prometheus: linkerd-viz's `linkerd-proxy` job over targets that the lab itself names.
 
-The relabelling is viz's, rule by rule, so that series come out with the labels they have in a cluster. Only where targets
-come from differs: `http_sd_configs` that carry the `__meta_kubernetes_*` labels a Kubernetes discovery would give.
+The relabelling is viz's, rule by rule, so that series come out with the labels they have in a cluster. Only where
+targets come from differs: `http_sd_configs` that carry the `__meta_kubernetes_*` labels a Kubernetes discovery would
+give.
 """
 
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """Finds a Prometheus: on PATH, in the user's cache, else unpacked from the distribution's package into that cache.
 
-Needs no root and starts no service: `apt-get download` and `dpkg-deb -x`, with package lists of its own when the machine has
-none.
+Needs no root and starts no service: `apt-get download` and `dpkg-deb -x`, with package lists of its own when the
+machine has none.
 """
 
 import asyncio
@@ -86,6 +86,6 @@ async def _run(where: Path, *command: str) -> None:
         raise NoPrometheus(f"{' '.join(command)} took over {MINUTES:.0f} minutes") from error
     if process.returncode != 0:
         raise NoPrometheus(
-            f"no prometheus on PATH, and fetching it failed: {' '.join(command)}: {clip(said.decode(errors='replace'))}; "
-            "put a prometheus on PATH, or `apt-get update` and try again"
+            f"no prometheus on PATH, and fetching it failed; put one on PATH, or `apt-get update` and try again. "
+            f"{' '.join(command)} said: {clip(said.decode(errors='replace'))}"
         )

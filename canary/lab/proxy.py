@@ -1,7 +1,7 @@
 """One pod's proxy, as far as it shows: its series, its certificate's dates, and its own port 4191.
 
-Inbound and outbound count into the registries here. Scrapes and the kubelet's probes of port 4191 are counted as inbound
-traffic too, as on the real proxy: the noise that every query has to leave out.
+Inbound and outbound count into the registries here. Scrapes and the kubelet's probes of port 4191 are counted as
+inbound traffic too, as on the real proxy: the noise that every query has to leave out.
 """
 
 import time
@@ -114,7 +114,8 @@ class Proxy:
             *family(
                 f"{prefix}_refreshes",
                 "counter",
-                "The total number of times this proxy's mTLS identity certificate has been refreshed by the Identity provider.",
+                "The total number of times this proxy's mTLS identity certificate has been refreshed"
+                " by the Identity provider.",
                 refreshes,
                 suffix="_total",
             ),

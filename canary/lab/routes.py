@@ -1,7 +1,8 @@
 """ServiceProfiles as both sides of the mesh read them: which route a request is on, and what counts as its failure.
 
-A profile that Linkerd's destination controller would refuse is refused here too (InvalidSpec): the proxies then keep what
-they had. What Linkerd drops without a word (half-open status ranges, budgets out of range) is dropped here as well.
+A profile that Linkerd's destination controller would refuse is refused here too (InvalidSpec): the proxies then keep
+what they had. What Linkerd drops without a word (half-open status ranges, budgets out of range) is dropped here as
+well.
 """
 
 import re

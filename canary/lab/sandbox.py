@@ -1,6 +1,7 @@
 """One start of one pod: its sockets on loopback, its app, its proxy and, where it is a client, its stream of requests.
 
-Started, probed, broken and stopped by the node agent. A pod that restarts gets a new sandbox: its counters begin at 0.
+Started, probed, broken and stopped by the node agent. A pod that restarts gets a new sandbox: its counters begin at
+0.
 """
 
 import asyncio
@@ -73,7 +74,7 @@ class Sandbox:
     async def drain(self, within: float) -> None:
         """Let the requests under way end, for so many seconds at most."""
         end = time.monotonic() + within
-        while self.inbound.open and time.monotonic() < end:
+        while self.inbound.open and time.monotonic() < end:  # noqa: ASYNC110 - bounded, and rare
             await asyncio.sleep(0.02)
 
     async def stop(self) -> None:

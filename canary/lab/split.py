@@ -1,6 +1,7 @@
 """TrafficSplit weights: read as Linkerd's SMI adaptor reads them, drawn as its proxy draws.
 
-The sum is irrelevant; a weight of 0 takes the backend out; with all weights 0 the apex's own endpoints get everything.
+The sum is irrelevant; a weight of 0 takes the backend out; with all weights 0 the apex's own endpoints get
+everything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +17,15 @@ T = TypeVar("T")
 
 _SUFFIXES: Mapping[str, Decimal] = MappingProxyType({
     "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
-    "k": Decimal("1e3"), "M": Decimal("1e6"), "G": Decimal("1e9"), "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
+    "k": Decimal("1e3"), "M": Decimal("1e6"), "G": Decimal("1e9"),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
 })  # fmt: skip
 
 
 def parse_weight(value: object) -> int:
     """Read a weight ("900m", "1", 900, 0.9) as milliunits. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(value)
+        raise ValueError(value)  # noqa: TRY004 - a wrong weight, whatever its type
     written = str(value).strip()
     digits = written.rstrip("".join({letter for suffix in _SUFFIXES for letter in suffix}))
     try:

@@ -1,7 +1,7 @@
 """What the clients of the lab themselves saw, per pod and route: the measure of everything the controller concludes.
 
-Counted in the client, beside the proxy's series and independent of them. The summary of the demo and the stories read it
-in process; other processes ask for it as JSON (`Truth.document`).
+Counted in the client, beside the proxy's series and independent of them. The summary of the demo and the stories
+read it in process; other processes ask for it as JSON (`Truth.document`).
 """
 
 from collections.abc import Iterable

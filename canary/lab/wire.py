@@ -1,6 +1,7 @@
 """Real HTTP between the proxies of the lab's pods, over real sockets on loopback.
 
-One request out, counted at the moment its headers are sent, one answer back. Who gets the request is not decided here.
+One request out, counted at the moment its headers are sent, one answer back. Who gets the request is not decided
+here.
 """
 
 import asyncio
