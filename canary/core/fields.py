@@ -119,7 +119,7 @@ class Fields:
         kind = type(default)
         if value is None:
             return default
-        if value not in tuple(kind):
+        if not isinstance(value, str) or value not in tuple(kind):
             self.refuse(key, "one of " + ", ".join(kind))
             return default
         return kind(value)
