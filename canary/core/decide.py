@@ -21,7 +21,7 @@ from typing import Final
 
 from canary.core.conditions import conditions
 from canary.core.converge import converge, repairs
-from canary.core.decision import Decision, Notice
+from canary.core.decision import Decision, Effect, Notice, Unguard
 from canary.core.facts import Facts, gather, reading_due, scope_of
 from canary.core.gatecalls import gate_calls
 from canary.core.progressing import BAKING, PROGRESSING
@@ -129,7 +129,8 @@ def _refused(seen: Snapshot) -> Decision:
     status = replace(seen.status, reason=Reason.INVALID_SPEC, message=message)
     facts = Facts(seen=seen, status=status, counters=None)
     status = conditions(facts, status)
-    effects = converge(replace(facts, status=status)) if seen.deleted_at is not None else ()
+    # idle, so traffic is on stable already
+    effects: tuple[Effect, ...] = (Unguard(),) if seen.deleted_at is not None and seen.guarded else ()
     save = bool(effects) or _differs(seen.saved, status)
     return Decision(
         status=replace(status, saved_at=seen.at) if save else status,

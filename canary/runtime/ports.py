@@ -60,5 +60,3 @@ class Clock(Protocol):
 
     async def sleep(self, time: timedelta) -> None:
         """Let time pass."""
-
-

@@ -1,0 +1,278 @@
+"""The `Cluster` port on the Kubernetes API: one consistent look at a Canary, the status saved, effects performed.
+
+Canaries, Deployments, Services and TrafficSplits come from mirrors that watches keep; pods and ReplicaSets are read for an
+active rollout, or when a Deployment has changed. An idle Canary makes no request. Nothing is decided here.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Never, assert_never, cast
+
+from canary.adapters.api import JSON_PATCH, Api, Json
+from canary.adapters.splits import Splits
+from canary.adapters.watch import Mirror, place, uid
+from canary.adapters.workloads import Templates, at, observed, revision, selector, templates, unix, workload
+from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
+from canary.core.formats import instant
+from canary.core.gates import gates
+from canary.core.manifest import as_object, parse_spec, placeholder
+from canary.core.record import parse_status, render_status
+from canary.core.snapshot import Key, Snapshot, Wiring, Workload
+from canary.core.spec import CanarySpec, ScalingMode
+from canary.core.starting import startable
+from canary.core.status import CanaryStatus, Phase
+from canary.errors import Conflict, InvalidSpec, Problem
+
+FINALIZER = "canary.dev/traffic"
+MANAGER = "canary"
+
+
+class KubernetesCluster:
+    """One cluster, or one namespace of it."""
+
+    def __init__(
+        self, api: Api, namespace: str, changed: Callable[[Key], None], now: Callable[[], datetime], scrape: timedelta
+    ) -> None:
+        self._api, self._changed, self._now, self._scrape = api, changed, now, scrape
+        self._namespace = namespace
+        self._revisions: dict[object, tuple[object, Templates, str]] = {}
+        self._canaries = self._mirror("/apis/canary.dev/v1alpha1", "canaries", self._canary_changed)
+        self._deployments = self._mirror("/apis/apps/v1", "deployments", self._other_changed)
+        self._services = self._mirror("/api/v1", "services", self._other_changed)
+        self._splits = Splits(api, namespace, self._other_changed, self._requeue_all)
+
+    @property
+    def synced(self) -> bool:
+        """Whether all kinds have been listed once."""
+        mirrors = (self._canaries, self._deployments, self._services)
+        return all(mirror.synced.is_set() for mirror in mirrors) and self._splits.synced.is_set()
+
+    def keys(self) -> list[Key]:
+        """Name all Canaries."""
+        return [Key(*place(obj)) for obj in self._canaries.all()]
+
+    async def follow(self) -> Never:
+        """Keep the mirrors for ever. Ticks may begin once `ready` returns."""
+        async with asyncio.TaskGroup() as group:
+            for mirror in (self._deployments, self._services):
+                group.create_task(mirror.follow())
+            group.create_task(self._splits.follow())
+            await self._others_ready()
+            # last, so that the first tick of a Canary finds what it names
+            await self._canaries.follow()
+        raise AssertionError("a mirror ended")
+
+    async def ready(self) -> None:
+        """Wait until every kind has been listed once."""
+        await self._others_ready()
+        await self._canaries.synced.wait()
+
+    async def _others_ready(self) -> None:
+        await self._deployments.synced.wait()
+        await self._services.synced.wait()
+        await self._splits.synced.wait()
+
+    def _requeue_all(self) -> None:
+        for key in self.keys():
+            self._changed(key)
+
+    def _mirror(self, group: str, kind: str, changed: Callable[[Json], None]) -> Mirror:
+        where = f"/namespaces/{self._namespace}" if self._namespace else ""
+        return Mirror(self._api, f"{group}{where}/{kind}", changed)
+
+    def _canary_changed(self, obj: Json) -> None:
+        key = Key(*place(obj))
+        self._changed(key)
+        for other in self._canaries.within(key.namespace):
+            if place(other) != key and claims(other) & claims(obj):
+                self._changed(Key(*place(other)))
+
+    def _other_changed(self, obj: Json) -> None:
+        namespace, name = place(obj)
+        for canary in self._canaries.within(namespace):
+            if any(name == claimed for _, claimed in names(canary)):
+                self._changed(Key(*place(canary)))
+
+    async def snapshot(self, key: Key) -> Snapshot | None:
+        """Look once."""
+        obj = self._canaries.get(key.namespace, key.name)
+        if obj is None:
+            return None
+        saved = parse_status(obj.get("status"))
+        spec, problems = _spec(obj, saved)
+        seen = Snapshot(
+            key=key,
+            at=self._now(),
+            elapsed=timedelta(),
+            generation=cast("int", at(obj, "metadata").get("generation") or 0),
+            spec=spec,
+            raw_spec=at(obj, "spec"),
+            status=saved,
+            saved=saved,
+            problems=problems,
+            split=self._splits.get(key.namespace, spec.route_name),
+            wiring=self._wiring(obj, spec),
+            deleted_at=instant(at(obj, "metadata").get("deletionTimestamp")),
+            guarded=FINALIZER in cast("list[str]", at(obj, "metadata").get("finalizers") or []),
+            scrape=self._scrape,
+        )
+        if problems and not saved.active:
+            return seen
+        return await self._with_workloads(seen)
+
+    async def _with_workloads(self, seen: Snapshot) -> Snapshot:
+        stable, canary = (
+            self._deployments.get(seen.key.namespace, side.deployment) for side in (seen.spec.stable, seen.spec.canary)
+        )
+        fresh = seen.status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK)
+        carried = "" if canary is None else (await self._revision(canary, fresh=fresh))[1]
+        asked = bool(seen.spec.retry) and seen.spec.retry != seen.status.retried
+        closely = seen.status.active or asked or startable(seen.status, carried) or seen.deleted_at is not None
+        stable_seen, canary_seen = await asyncio.gather(
+            self._workload(stable, seen, closely=closely, fresh=fresh),
+            self._workload(canary, seen, closely=closely, fresh=False),
+        )
+        if closely and canary_seen is not None and seen.spec.scaling is ScalingMode.MATCH:
+            canary_seen = replace(canary_seen, autoscaled=await self._autoscaled(seen.key.namespace, canary_seen.name))
+        return replace(seen, stable=stable_seen, canary=canary_seen)
+
+    async def _workload(
+        self, deployment: Json | None, seen: Snapshot, *, closely: bool, fresh: bool
+    ) -> Workload | None:
+        if deployment is None:
+            return None
+        if not closely:
+            found, present = await self._revision(deployment, fresh=False) if _is_canary(deployment, seen) else ({}, "")
+            return workload(deployment, found, present, (), autoscaled=False)
+        (found, present), pods = await asyncio.gather(
+            self._revision(deployment, fresh=fresh), self._list("/api/v1", deployment, "pods")
+        )
+        return workload(deployment, found, present, pods, autoscaled=False)
+
+    async def _revision(self, deployment: Json, *, fresh: bool) -> tuple[Templates, str]:
+        """Find a Deployment's revisions; read again only when its spec or what its controller saw of it has changed."""
+        meta, status = at(deployment, "metadata"), at(deployment, "status")
+        state = (meta.get("generation"), status.get("observedGeneration"))
+        known = self._revisions.get(uid(deployment))
+        if known is not None and known[0] == state and known[2] and not fresh:
+            return known[1], known[2]
+        if not observed(deployment):
+            return {}, ""
+        found = templates(deployment, await self._list("/apis/apps/v1", deployment, "replicasets"))
+        present = revision(deployment, found)
+        self._revisions[uid(deployment)] = (state, found, present)
+        return found, present
+
+    async def _list(self, group: str, deployment: Json, kind: str) -> list[Json]:
+        namespace, _ = place(deployment)
+        answer = await self._api.get(f"{group}/namespaces/{namespace}/{kind}", labelSelector=selector(deployment))
+        return cast("list[Json]", answer.get("items") or [])
+
+    async def _autoscaled(self, namespace: str, deployment: str) -> bool:
+        answer = await self._api.get(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
+        targets = (at(item, "spec", "scaleTargetRef") for item in cast("list[Json]", answer.get("items") or []))
+        return any(t.get("kind") == "Deployment" and t.get("name") == deployment for t in targets)
+
+    def _wiring(self, obj: Json, spec: CanarySpec) -> Wiring:
+        namespace, _ = place(obj)
+        wanted = (spec.service, spec.stable.service, spec.canary.service)
+        older = (
+            other for other in self._canaries.within(namespace) if place(other) != place(obj) and _older(other, obj)
+        )
+        rival = next((place(other)[1] for other in older if claims(other) & claims(obj)), "")
+        missing = tuple(name for name in wanted if self._services.get(namespace, name) is None)
+        return Wiring(missing_services=missing, rival=rival, unsupported=self._splits.unsupported)
+
+    async def save_status(self, seen: Snapshot, decision: Decision) -> Snapshot:
+        """PUT the status over exactly the object that was seen."""
+        obj = self._object(seen.key)
+        shown = gates(seen.spec, decision.status.book.bounds)
+        body = {**obj, "status": render_status(decision.status, decision.judgement, shown)}
+        answer = await self._api.replace(self._path(seen.key) + "/status", body, fieldManager=MANAGER)
+        self._canaries.put(answer)
+        return replace(seen, saved=parse_status(answer.get("status")))
+
+    async def perform(self, seen: Snapshot, effect: Effect) -> None:
+        """Do one effect."""
+        namespace = seen.key.namespace
+        match effect:
+            case Guard() | Unguard():
+                await self._set_finalizer(seen.key, present=isinstance(effect, Guard))
+            case SetWeights():
+                await self._splits.write(namespace, effect)
+            case Scale(deployment=name, replicas=count):
+                path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"
+                await self._api.patch(path, {"spec": {"replicas": count}}, fieldManager=MANAGER)
+            case SetTemplate():
+                # a resourceVersion in the patch makes the API server refuse it (409) once anyone wrote in between
+                patch = [
+                    {"op": "replace", "path": "/metadata/resourceVersion", "value": effect.resource_version},
+                    {"op": "replace", "path": "/spec/template", "value": effect.template},
+                ]
+                path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{effect.deployment}"
+                self._deployments.put(await self._api.patch(path, patch, JSON_PATCH, fieldManager=MANAGER))
+            case _:
+                assert_never(effect)
+
+    async def _set_finalizer(self, key: Key, *, present: bool) -> None:
+        meta = at(self._object(key), "metadata")
+        kept = [f for f in cast("list[str]", meta.get("finalizers") or []) if f != FINALIZER]
+        wanted = [*kept, FINALIZER] if present else kept
+        body = {"metadata": {"resourceVersion": meta.get("resourceVersion"), "finalizers": wanted}}
+        answer = await self._api.patch(self._path(key), body, fieldManager=MANAGER)
+        if answer.get("kind") == "Canary" and present:
+            self._canaries.put(answer)
+
+    def _object(self, key: Key) -> Json:
+        obj = self._canaries.get(key.namespace, key.name)
+        if obj is None:
+            raise Conflict(f"Canary {key} is gone")
+        return obj
+
+    @staticmethod
+    def _path(key: Key) -> str:
+        return f"/apis/canary.dev/v1alpha1/namespaces/{key.namespace}/canaries/{key.name}"
+
+
+def _spec(obj: Json, saved: CanaryStatus) -> tuple[CanarySpec, tuple[Problem, ...]]:
+    """Read the spec; an invalid one leaves a running rollout on the last valid one."""
+    try:
+        return parse_spec(obj), ()
+    except InvalidSpec as error:
+        problems = error.problems
+    _, name = place(obj)
+    try:
+        if saved.active and saved.rollout is not None:
+            return parse_spec(as_object(saved.rollout.spec, name)), problems
+    except InvalidSpec as error:
+        problems = (*problems, *error.problems)
+    return placeholder(name), problems
+
+
+def names(obj: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    """Name what a Canary is about, as (role, name), read without demanding that its spec is valid."""
+    spec, (_, own) = at(obj, "spec"), place(obj)
+    yield "service", str(spec.get("service"))
+    yield "split", str(at(spec, "route").get("name") or own)
+    for side in ("stable", "canary"):
+        fields = at(spec, side)
+        yield "leaf", str(fields.get("service"))
+        yield "deployment", str(fields.get("deployment") or fields.get("service"))
+
+
+def claims(obj: Mapping[str, object]) -> frozenset[tuple[str, str]]:
+    """Name what no two Canaries may share."""
+    return frozenset(names(obj))
+
+
+def _older(other: Json, obj: Json) -> bool:
+    return (unix(at(other, "metadata").get("creationTimestamp")), place(other)) < (
+        unix(at(obj, "metadata").get("creationTimestamp")),
+        place(obj),
+    )
+
+
+def _is_canary(deployment: Json, seen: Snapshot) -> bool:
+    return place(deployment)[1] == seen.spec.canary.deployment

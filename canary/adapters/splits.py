@@ -1,0 +1,103 @@
+"""The TrafficSplits of a cluster: which version it serves, a mirror of them, and our writes.
+
+Used by the cluster adapter alone. Nothing is deleted here, ever: without its split a service falls back to all pods behind the
+apex (linkerd.md §4.3).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Never
+
+from canary.adapters.api import Api, Json
+from canary.adapters.trafficsplit import GROUP, VERSIONS, backends, read_split, takes_quantities, write_split
+from canary.adapters.watch import Mirror
+from canary.core.decision import SetWeights
+from canary.core.snapshot import Split
+from canary.errors import CanaryError, NotFound
+
+RECHECK: Final = 15.0  # seconds between looks for a kind that is not served
+FIELD_MANAGER: Final = "canary"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """How the cluster takes TrafficSplits: the version, and whether weights are quantities."""
+
+    version: str
+    quantities: bool
+
+
+class Splits:
+    """TrafficSplits of one namespace, or of all. `served` is called once the kind is found to be served."""
+
+    def __init__(self, api: Api, namespace: str, changed: Callable[[Json], None], served: Callable[[], None]) -> None:
+        self._api, self._namespace = api, namespace
+        self._changed, self._served = changed, served
+        self._schema: Schema | None = None
+        self._mirror: Mirror | None = None
+        self.synced = asyncio.Event()
+
+    @property
+    def unsupported(self) -> str:
+        """Say that no split can be read or written here, or nothing."""
+        if self._mirror is not None and not self._mirror.missing:
+            return ""
+        versions = " or ".join(VERSIONS)
+        return f"spec.route.kind: this cluster serves no TrafficSplit ({GROUP} {versions}): install the linkerd-smi extension"
+
+    def get(self, namespace: str, name: str) -> Split | None:
+        """Read a split as last seen."""
+        obj = self._mirror.get(namespace, name) if self._mirror is not None else None
+        return None if obj is None else read_split(obj)
+
+    async def follow(self) -> Never:
+        """Find the kind, then mirror it for ever."""
+        while self._schema is None:
+            try:
+                self._schema = await self._find_schema()
+            except CanaryError:
+                await asyncio.sleep(1)
+                continue
+            if self._schema is None:
+                self.synced.set()
+                await asyncio.sleep(RECHECK)
+        where = f"/namespaces/{self._namespace}" if self._namespace else ""
+        self._mirror = Mirror(self._api, f"/apis/{GROUP}/{self._schema.version}{where}/trafficsplits", self._changed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell(self._mirror))
+            await self._mirror.follow()
+        raise AssertionError("a mirror ended")
+
+    async def _tell(self, mirror: Mirror) -> None:
+        await mirror.synced.wait()
+        self.synced.set()
+        self._served()
+
+    async def _find_schema(self) -> Schema | None:
+        """Read the served schema: v1alpha1 where it takes quantities there, else whole numbers."""
+        found = []
+        for version in VERSIONS:
+            try:
+                document = await self._api.get(f"/openapi/v3/apis/{GROUP}/{version}")
+            except NotFound:
+                continue
+            found.append(Schema(version, takes_quantities(document)))
+        return next((schema for schema in found if schema.quantities), found[0] if found else None)
+
+    async def write(self, namespace: str, effect: SetWeights) -> None:
+        """Create the split, or set its weights if nobody wrote since it was read. Raises Conflict."""
+        if self._schema is None or self._mirror is None:
+            raise NotFound(f"TrafficSplit {effect.name} cannot be written: {self.unsupported}")
+        version, quantities = self._schema.version, self._schema.quantities
+        path = f"/apis/{GROUP}/{version}/namespaces/{namespace}/trafficsplits"
+        if not effect.resource_version:
+            body = write_split(effect, namespace, version, quantities=quantities)
+            answer = await self._api.create(path, body, fieldManager=FIELD_MANAGER)
+        else:
+            body = {
+                "metadata": {"resourceVersion": effect.resource_version},
+                "spec": {"backends": backends(effect.weights, quantities=quantities)},
+            }
+            answer = await self._api.patch(f"{path}/{effect.name}", body, fieldManager=FIELD_MANAGER)
+        self._mirror.put(answer)

@@ -1,0 +1,65 @@
+"""Tells people what a tick decided: one log line, our metrics, an Event and a notice for each reason that is new.
+
+The `Herald` of the loop. Everything here returns at once and never raises: Events and notices are queued by those who send them.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from canary.core.decision import Decision, Notice
+from canary.core.snapshot import Key, Snapshot
+from canary.errors import CanaryError, Unreachable
+from canary.runtime.telemetry import Telemetry
+
+log = structlog.get_logger()
+
+
+class PublicHerald:
+    """Herald by log, metrics, and the two senders it is given."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        publish: Callable[[Snapshot, Notice], None],
+        notify: Callable[[Snapshot, Decision, Notice], None],
+    ) -> None:
+        self._telemetry, self._publish, self._notify = telemetry, publish, notify
+
+    def tell(self, seen: Snapshot, decision: Decision, took: timedelta) -> None:
+        """Tell of one tick; quiet about an idle Canary that stays as it is."""
+        self._telemetry.observe(seen, decision, took)
+        status, judgement = decision.status, decision.judgement
+        told = log.info if status.active or decision.effects or decision.notices else log.debug
+        told(
+            "tick.decided",
+            canary=str(seen.key),
+            rollout=status.rollout.id if status.rollout is not None else None,
+            phase=status.phase,
+            weight=status.weight,
+            reason=status.reason,
+            message=status.message,
+            verdicts=dict(judgement.verdicts) if judgement is not None else {},
+            against=round(judgement.against, 3) if judgement is not None else None,
+            alone=round(judgement.alone, 3) if judgement is not None else None,
+            effects=[type(effect).__name__ for effect in decision.effects],
+            saved=decision.save,
+            took_ms=round(took.total_seconds() * 1000, 1),
+        )
+        for notice in decision.notices:
+            self._publish(seen, notice)
+            self._notify(seen, decision, notice)
+
+    def fault(self, key: Key, error: Exception) -> None:
+        """Tell that a tick failed; a bug comes with its traceback."""
+        system = error.system if isinstance(error, Unreachable) else type(error).__name__
+        self._telemetry.fault(system)
+        if isinstance(error, CanaryError):
+            log.warning("tick.failed", canary=str(key), system=system, error=error.hint)
+        else:
+            log.error("tick.crashed", canary=str(key), exc_info=error)
+
+    def gone(self, key: Key) -> None:
+        """Forget a Canary that was deleted."""
+        self._telemetry.gone(key)

@@ -1,0 +1,91 @@
+"""A keyed delay queue, like Go's workqueue: each key waits once, is held by one worker at a time, and backs off on its own.
+
+Called by `worker` and by whatever sees a change. A key that is put while it is held comes back when it is done.
+"""
+
+import asyncio
+import heapq
+import random
+from datetime import timedelta
+
+from canary.core.snapshot import Key
+
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 60.0  # seconds
+
+
+class DelayQueue:
+    """Keys with the time before which nobody gets them."""
+
+    def __init__(self) -> None:
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []
+        self._held: set[Key] = set()
+        self._dirty: dict[Key, float] = {}
+        self._failures: dict[Key, int] = {}
+        self._changed = asyncio.Event()
+
+    def put(self, key: Key, after: timedelta = timedelta()) -> None:
+        """Let `key` come up after a while, or earlier if it was to come up earlier anyway."""
+        due = self._now() + after.total_seconds()
+        waiting = self._dirty if key in self._held else self._due
+        if waiting.get(key, float("inf")) <= due:
+            return
+        waiting[key] = due
+        if waiting is self._due:
+            heapq.heappush(self._heap, (due, key))
+            self._changed.set()
+
+    async def get(self) -> Key:
+        """Wait for the next key that is due, and hold it."""
+        while True:
+            while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+                heapq.heappop(self._heap)  # overtaken by an earlier put
+            if self._heap and self._heap[0][0] <= self._now():
+                _, key = heapq.heappop(self._heap)
+                del self._due[key]
+                self._held.add(key)
+                return key
+            self._changed.clear()
+            wait = self._heap[0][0] - self._now() if self._heap else None
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def done(self, key: Key, after: timedelta | None, grid: timedelta = timedelta()) -> None:
+        """Let go of a key whose tick went well; it comes back on the next multiple of `grid` that is about `after` away."""
+        self._failures.pop(key, None)
+        delay = None if after is None else aligned(self._now(), after, grid)
+        self._let_go(key, delay)
+
+    def retry(self, key: Key, after: float | None = None) -> float:
+        """Let go of a key whose tick failed; returns the seconds of back-off, at least `after`, with full jitter."""
+        count = self._failures[key] = self._failures.get(key, 0) + 1
+        bound = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(count, 16))
+        delay = max(after or 0.0, random.uniform(FIRST_BACKOFF / 2, bound))  # noqa: S311 - jitter is no secret
+        # a change of the object must not cut the back-off short: the API server asked for quiet
+        self._dirty.pop(key, None)
+        self._let_go(key, timedelta(seconds=delay))
+        return delay
+
+    def _let_go(self, key: Key, delay: timedelta | None) -> None:
+        self._held.discard(key)
+        again = self._dirty.pop(key, None)
+        if delay is not None:
+            self.put(key, delay)
+        if again is not None:
+            self.put(key, timedelta(seconds=max(0.0, again - self._now())))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def aligned(now: float, after: timedelta, grid: timedelta) -> timedelta:
+    """Move a delay to the nearest multiple of `grid` on the monotonic clock, so that ticks of one pace coincide."""
+    pace = grid.total_seconds()
+    if pace <= 0 or after < grid / 2:
+        return after
+    nearest = round((now + after.total_seconds()) / pace) * pace
+    return timedelta(seconds=max(0.0, nearest - now))

@@ -1,0 +1,45 @@
+"""One tick: see, ask, decide, save, perform, tell. Strictly forward: nothing is read after deciding, nothing written before.
+
+Called by `worker` with one key at a time. Errors are the worker's to sort; a tick that raises has saved first or done nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from canary.core.decide import decide, questions
+from canary.core.snapshot import Key
+from canary.runtime.ask import Oracle, ask
+from canary.runtime.ledger import Ledger
+from canary.runtime.ports import Clock, Cluster, Herald
+
+PATIENCE = timedelta(seconds=9)  # for the answers of one tick; longer than one query may take
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a tick needs. Built by `cli.run`; tests and the simulator build another."""
+
+    cluster: Cluster
+    oracle: Oracle
+    herald: Herald
+    clock: Clock
+    ledger: Ledger
+
+
+async def tick(key: Key, world: World) -> timedelta | None:
+    """Run one tick; returns when to look again, None to wait for a change."""
+    begun = world.clock.monotonic()
+    looked = await world.cluster.snapshot(key)
+    if looked is None:
+        world.ledger.forget(key)
+        return None
+    seen = world.ledger.recall(looked, begun)
+    answers = await ask(questions(seen), world.oracle, PATIENCE)
+    decision = decide(seen, answers)
+    if decision.save:
+        seen = await world.cluster.save_status(seen, decision)
+    world.ledger.keep(seen, decision, begun)
+    for effect in decision.effects:
+        await world.cluster.perform(seen, effect)
+    world.herald.tell(seen, decision, timedelta(seconds=world.clock.monotonic() - begun))
+    return decision.requeue_after

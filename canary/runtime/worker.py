@@ -1,0 +1,41 @@
+"""What becomes of a tick that raised: back off, look again at once, or stop. The only `except Exception` of the product.
+
+Called by `controller`, several at once; a key is never with two of them.
+"""
+
+from typing import Never
+
+from canary.core.snapshot import Key
+from canary.errors import CanaryError, Conflict, LeaseLost, Unreachable
+from canary.runtime.queue import DelayQueue
+from canary.runtime.tick import World, tick
+
+
+async def work(queue: DelayQueue, world: World) -> Never:
+    """Take keys and tick, for ever. Raises LeaseLost only."""
+    while True:
+        key = await queue.get()
+        try:
+            after = await tick(key, world)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in one Canary must not stop the others
+            _sort(key, error, queue, world)
+        else:
+            queue.done(key, after, world.ledger.pace(key))
+
+
+def _sort(key: Key, error: Exception, queue: DelayQueue, world: World) -> None:
+    """Decide by the kind of error. What was saved meanwhile is found again: the ledger knows what it grew from."""
+    match error:
+        case Conflict():
+            queue.retry(key)
+        case Unreachable(retry_after=after):
+            world.herald.fault(key, error)
+            queue.retry(key, after)
+        case CanaryError():
+            world.herald.fault(key, error)
+            queue.retry(key, 5.0)
+        case _:
+            world.herald.fault(key, error)
+            queue.retry(key, 5.0)
