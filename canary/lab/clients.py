@@ -138,4 +138,3 @@ class Client:
         for task in open_:
             task.cancel()
         await asyncio.gather(*open_, return_exceptions=True)
-        await self._outbound.close()

@@ -57,7 +57,7 @@ class Proxy:
         elif request.path == "/metrics":
             response = web.Response(text=self.render(began), content_type="text/plain")
         else:
-            response = web.Response(status=404)
+            response = web.Response(status=404, text="Not Found\n")
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             response.enable_compression(web.ContentCoding.gzip)
         now = time.monotonic()

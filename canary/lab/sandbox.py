@@ -108,4 +108,7 @@ class Sandbox:
         )
         outbound = Outbound(caller, self._around.mesh, self.proxy, self._around.wire, self._around.truth)
         rng = Random(f"{self._around.seed} client {self._pod.name}")
-        await Client(load, outbound, self._around.truth, rng).run()
+        try:
+            await Client(load, outbound, self._around.truth, rng).run()
+        finally:
+            await outbound.close()

@@ -66,9 +66,7 @@ class Exchange:
         return self._sent
 
     def count(self) -> None:
-        """Count the request. The HTTP client may send it twice, where a connection was stale; it counts once."""
-        if self._sent:
-            return
+        """Count the request: its headers are on the wire."""
         self._sent = True
         now, call = time.monotonic(), self.call
         self._scope.request(now)
@@ -94,6 +92,8 @@ class Wire:
             trace_configs=[trace],
             auto_decompress=False,
         )
+        # aiohttp sends a GET again, unasked, when its connection broke; the proxy does not. It has no public switch.
+        self._session._retry_connection = False  # noqa: SLF001
 
     async def close(self) -> None:
         """Close all connections."""

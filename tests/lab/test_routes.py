@@ -100,7 +100,7 @@ def test_a_budget_out_of_range_disables_retries(spec: Json, budget: Budget | Non
     ],
 )
 def test_a_profile_linkerd_would_not_send_is_refused(profile: Json) -> None:
-    with pytest.raises(InvalidSpec, match="web.shop.svc.cluster.local"):
+    with pytest.raises(InvalidSpec, match=r"web\.shop\.svc\.cluster\.local"):
         parse_profile(profile)
 
 
