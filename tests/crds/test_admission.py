@@ -12,22 +12,17 @@ import yaml
 from canary.adapters.api import Api
 from canary.core.manifest import parse_spec
 from canary.errors import ClusterUnreachable, NotFound, Rejected
-from canary.lab.controlplane import PlaneFailed
 from canary.lab.realplane import RealPlane
 from tests.canaries import BAD, GOOD, a_canary
+from tests.planes import a_real_plane
 
 CRD = yaml.safe_load((files("canary") / "crds" / "canaries.yaml").read_text())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealPlane]:
-    try:
-        plane = RealPlane(tmp_path_factory.mktemp("plane"))
-    except PlaneFailed as missing:
-        pytest.skip(missing.hint)
-    await plane.start()
-    yield plane
-    await plane.stop()
+    async with a_real_plane(tmp_path_factory.mktemp("plane")) as plane:
+        yield plane
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
