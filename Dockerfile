@@ -1,0 +1,21 @@
+# The controller and its command line. The first stage makes the environment that uv.lock describes, the second holds
+# nothing else: no package installer of ours, no cache, no shell needed, no root.
+FROM python:3.11-slim-bookworm AS build
+RUN pip install --no-cache-dir uv==0.13.9
+ENV UV_PROJECT_ENVIRONMENT=/opt/canary \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1 \
+    UV_NO_CACHE=1
+WORKDIR /src
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN uv sync --locked --no-dev --no-install-project
+COPY canary ./canary
+RUN uv sync --locked --no-dev --no-editable
+
+FROM python:3.11-slim-bookworm
+COPY --from=build /opt/canary /opt/canary
+ENV PATH=/opt/canary/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["canary"]
