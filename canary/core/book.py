@@ -32,7 +32,7 @@ class Book:
     """Evidence under the names of gates, and what else is counted.
 
     `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds since then on
-    ours. `answered` counts the canary's answered requests since the weight last changed. `open` is by place. `pods` holds a
+    ours. `bounds` are the latency buckets that exist, `cut` those that the last reading asked for. `answered` counts the canary's answered requests since the weight last changed. `open` is by place. `pods` holds a
     canary pod's requests and failures by (place, pod); it is for messages and not checkpointed.
     """
 
@@ -40,6 +40,7 @@ class Book:
     waited: float = 0.0
     answered: float = 0.0
     bounds: tuple[float, ...] = ()
+    cut: frozenset[float] = frozenset()
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     open: Mapping[str, OpenRequests] = field(default_factory=dict)

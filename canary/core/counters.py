@@ -65,8 +65,9 @@ class Last(NamedTuple):
 
 
 class _Going(NamedTuple):
-    """A target that goes on: its newest scrape, and since when a series in that scrape has been there."""
+    """A target that goes on: its last scrape used, its newest one, and since when a series in that one has been there."""
 
+    used: float
     newest: float
     since: float
 
@@ -115,7 +116,7 @@ def advance(
         if was is None:
             first, target = samples[0], key[:2]
             if target in going:
-                new = going[target].newest >= first[0]
+                new = going[target].used < first[0] <= going[target].newest
             else:
                 new = target not in known and _born(labels, born) > oldest
             was = Last(-math.inf, 0.0, math.inf) if new else Last(*first, first[0])
@@ -167,9 +168,11 @@ def _going(last: Mapping[SeriesKey, Last], offered: _Offered) -> dict[tuple[str,
     for key, (_, samples) in offered.items():
         was = last.get(key)
         if was is not None and key[1]:
-            seen = _Going(samples[-1][0], was.since)
-            other = going.get(key[:2], seen)
-            going[key[:2]] = max(seen, other, key=lambda scrape: (scrape.newest, -scrape.since))
+            used, newest, since = was.at, samples[-1][0], was.since
+            if (other := going.get(key[:2])) is not None:
+                used = max(used, other.used)
+                newest, since = min((newest, since), (other.newest, other.since), key=lambda x: (-x[0], x[1]))
+            going[key[:2]] = _Going(used, newest, since)
     return going
 
 

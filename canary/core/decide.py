@@ -73,6 +73,8 @@ ALARMS: Final = frozenset(
     }
 )
 """Reasons whose events are warnings."""
+QUIET: Final = frozenset({Reason.GATHERING, Reason.STARTING})
+"""Reasons that are news only where they end an alarm."""
 
 
 def questions(seen: Snapshot) -> tuple[Question, ...]:
@@ -147,6 +149,8 @@ def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:
     was = (before.rollout.id, before.rollout.step, before.rollout.overdue) if before.rollout else None
     moved = (before.phase, before.reason, was if before.active else None)
     if moved == (after.phase, after.reason, step if after.active else None) or not after.message:
+        return ()
+    if after.reason in QUIET and before.reason not in ALARMS:
         return ()
     return (Notice(reason=after.reason, message=after.message, warning=after.reason in ALARMS),)
 

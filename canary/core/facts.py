@@ -215,6 +215,8 @@ def _folded(facts: Facts, now: Reading, before: Counters) -> Facts:
     scope, revisions = scope_of(seen), Revisions(stable=rollout.baseline, canary=rollout.revision)
     client = at_client(now.series, scope)
     counters, increments = counting.advance(before, now.series, at=now.at, born=_births(seen))
+    if scope.bounds != book.cut:  # buckets that were not asked for before would count all they ever held
+        increments = [i for i in increments if "le" not in i.labels]
     baseline = before.taken is None
     counts = Counts() if baseline else count(increments, scope, revisions, client=client)
     interval = seen.spec.interval.total_seconds()
@@ -232,7 +234,7 @@ def _folded(facts: Facts, now: Reading, before: Counters) -> Facts:
         # an interval that follows an outage counts once, however long it was: an outage does not bake
         baked=rollout.baked + timedelta(seconds=min(seconds, 1.5 * interval) if baking else 0),
     )
-    status = replace(facts.status, book=replace(book, at=now.at, waited=0.0), rollout=rollout)
+    status = replace(facts.status, book=replace(book, at=now.at, waited=0.0, cut=scope.bounds), rollout=rollout)
     facts = replace(facts, status=status, counters=counters)
     return replace(facts, silence=_silence(facts, now))
 

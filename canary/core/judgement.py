@@ -15,6 +15,7 @@ from canary.core.gates import Gate, Metric
 from canary.core.spec import CanarySpec, OnUnanswered
 from canary.core.status import Reason
 
+SUSPICIOUS = 10.0  # odds against a route that make it worth naming beside the service
 LOPSIDED = 0.8  # share of the failures that makes one pod worth naming
 
 
@@ -40,7 +41,11 @@ class GateView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """All gates together. `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does."""
+    """All gates together. `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does.
+
+    `route` is the route to look at: the first culprit's, or the one that the evidence points to most where only the
+    service's gate is to blame.
+    """
 
     against: float
     alone: float
@@ -48,6 +53,7 @@ class Judgement:
     passed: bool
     fault: Reason | None
     message: str
+    route: str = ""
     gates: tuple[GateView, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
@@ -60,12 +66,17 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
     doubt = statistics.merge((eprocess.doubt(book.of(g.name)) for g in gates), shares)
     against, alone = statistics.merge(controlled.values(), shares), statistics.merge(lonely.values(), shares)
     blamed = _blamed(gates, controlled, against, spec) or _blamed(gates, lonely, alone, spec)
-    values = {g.name: eprocess.pass_value(book.of(g.pass_name), book.excess(g.place)) for g in gates}
+    ignored = spec.unanswered is OnUnanswered.IGNORE
+    excess = {g.name: 0.0 if ignored else book.excess(g.place) for g in gates}
+    values = {g.name: eprocess.pass_value(book.of(g.pass_name), excess[g.name]) for g in gates}
     passing = {g.name: values[g.name] >= 1 / g.promise.beta for g in gates}
     verdicts = {
         g.name: Verdict.FAIL if g in blamed else Verdict.PASS if passing[g.name] else Verdict.HOLD for g in gates
     }
-    fault, message = _fault(book, gates, blamed, max(against, alone), spec)
+    odds = {name: max(controlled[name], lonely[name]) for name in controlled}
+    fault, message, route = _fault(book, blamed, _suspect(gates, blamed, odds), spec)
+    if blamed:
+        message += f"; odds {max(against, alone):.0f}:1 against the release, {1 / spec.risk.alpha:.0f}:1 decide"
     return Judgement(
         against=against,
         alone=alone,
@@ -73,11 +84,12 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
         passed=all(passing.values()),
         fault=fault,
         message=message,
+        route=route,
         gates=tuple(
             GateView(
                 name=g.name,
                 verdict=verdicts[g.name],
-                against=max(controlled[g.name], lonely[g.name]),
+                against=odds[g.name],
                 passing=values[g.name],
                 tally=book.tallies.get(g.name, Tally()),
                 wanted=wanted(g),
@@ -99,20 +111,31 @@ def _blamed(gates: Sequence[Gate], values: Mapping[str, float], merged: float, s
     return sorted(found, key=lambda g: (not g.place, -values[g.name]))
 
 
+def _suspect(gates: Sequence[Gate], blamed: Sequence[Gate], odds: Mapping[str, float]) -> Gate | None:
+    """Find the route that the evidence points to, where it blames the whole service only: its proxies may be scraped later."""
+    if not blamed or blamed[0].place:
+        return None
+    routes = [g for g in gates if g.place and g.metric is blamed[0].metric and odds[g.name] >= SUSPICIOUS]
+    return max(routes, key=lambda g: odds[g.name], default=None)
+
+
 def _fault(
-    book: Book, gates: Sequence[Gate], blamed: Sequence[Gate], evidence: float, spec: CanarySpec
-) -> tuple[Reason | None, str]:
+    book: Book, blamed: Sequence[Gate], suspect: Gate | None, spec: CanarySpec
+) -> tuple[Reason | None, str, str]:
+    """Give reason, message and route."""
     if blamed:
         reason = Reason.SUCCESS_RATE if blamed[0].metric is Metric.SUCCESS_RATE else Reason.LATENCY
-        told = "; ".join(describe(gate, book) for gate in blamed[:3])
-        return reason, f"{told}; odds {evidence:.0f}:1 against the release, {1 / spec.risk.alpha:.0f}:1 decide"
+        told = [describe(gate, book) for gate in blamed[:3]]
+        if suspect is not None:
+            told.append(f"it points to {describe(suspect, book)}")
+        return reason, "; ".join(told), suspect.place if suspect is not None else blamed[0].place
     if spec.unanswered is OnUnanswered.ROLLBACK:
         hanging = [place for place in sorted(book.open, reverse=True) if book.open[place].hung]
         if hanging:
             state = book.open[hanging[0]]
             told = f"{hanging[0] or 'service'}: {state.excess:.0f} requests to the canary are still without an answer"
-            return Reason.UNANSWERED, f"{told}, of {state.requests:.0f} sent in this rollout"
-    return None, ""
+            return Reason.UNANSWERED, f"{told}, of {state.requests:.0f} sent in this rollout", hanging[0]
+    return None, "", ""
 
 
 def describe(gate: Gate, book: Book) -> str:

@@ -147,6 +147,8 @@ def _trouble_ahead(facts: Facts) -> str:
 def hold_canary(facts: Facts) -> Turn:
     """Hold until the canary can carry the weight."""
     trouble = _trouble_ahead(facts) or f"{facts.serving} canary pods are ready"
+    if facts.rollout.step < 0:
+        return stay(facts, Reason.STARTING, f"Waiting to begin: {trouble}.")
     return stay(facts, Reason.CANARY_NOT_READY, f"Held at {show_weight(facts.status.weight)}: {trouble}.")
 
 

@@ -128,6 +128,7 @@ class Past:
     peak: Weight
     requests: float
     failures: float
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,7 @@ class Rollout:
     copying: bool = False
     fault: Reason | None = None
     fault_message: str = ""
+    fault_route: str = ""
     outcome: Outcome | None = None
     held_since: datetime | None = None
 

@@ -9,11 +9,23 @@ from datetime import timedelta
 import structlog
 
 from canary.core.decision import Decision, Notice
+from canary.core.judgement import GateView
 from canary.core.snapshot import Key, Snapshot
 from canary.errors import CanaryError, Unreachable
 from canary.runtime.telemetry import Telemetry
 
 log = structlog.get_logger()
+
+
+def _numbers(gate: GateView) -> dict[str, object]:
+    tally = gate.tally
+    return {
+        "verdict": gate.verdict,
+        "against": float(f"{gate.against:.4g}"),
+        "passing": float(f"{gate.passing:.4g}"),
+        "canary": [round(tally.canary_failures), round(tally.canary_requests)],
+        "stable": [round(tally.stable_failures), round(tally.stable_requests)],
+    }
 
 
 class PublicHerald:
@@ -40,7 +52,7 @@ class PublicHerald:
             weight=status.weight,
             reason=status.reason,
             message=status.message,
-            verdicts=dict(judgement.verdicts) if judgement is not None else {},
+            gates={gate.name: _numbers(gate) for gate in judgement.gates} if judgement is not None else {},
             against=round(judgement.against, 3) if judgement is not None else None,
             alone=round(judgement.alone, 3) if judgement is not None else None,
             effects=[type(effect).__name__ for effect in decision.effects],
