@@ -125,10 +125,10 @@ def _fault(
     """Give reason, message and route."""
     if blamed:
         reason = Reason.SUCCESS_RATE if blamed[0].metric is Metric.SUCCESS_RATE else Reason.LATENCY
-        told = [describe(gate, book) for gate in blamed[:3]]
+        named = [describe(gate, book) for gate in blamed[:3]]
         if suspect is not None:
-            told.append(f"it points to {describe(suspect, book)}")
-        return reason, "; ".join(told), suspect.place if suspect is not None else blamed[0].place
+            named.append(f"it points to {describe(suspect, book)}")
+        return reason, "; ".join(named), suspect.place if suspect is not None else blamed[0].place
     if spec.unanswered is OnUnanswered.ROLLBACK:
         hanging = [place for place in sorted(book.open, reverse=True) if book.open[place].hung]
         if hanging:

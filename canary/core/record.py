@@ -107,6 +107,8 @@ def _render_rollout(rollout: Rollout, status: CanaryStatus) -> Json:
         written["fault"] = rollout.fault
     if rollout.fault_message:
         written["faultMessage"] = rollout.fault_message
+    if rollout.fault_route:
+        written["faultRoute"] = rollout.fault_route
     if rollout.outcome is not None:
         written["outcome"] = rollout.outcome
     if rollout.held_since is not None:
@@ -140,6 +142,7 @@ def _parse_rollout(record: Mapping[str, object]) -> Rollout | None:
         copying=record.get("copying") is True,
         fault=_enum(Reason, fault, Reason.ROLLED_BACK) if fault else None,
         fault_message=_text(record.get("faultMessage")),
+        fault_route=_text(record.get("faultRoute")),
         outcome=_enum(Outcome, outcome, Outcome.ROLLED_BACK) if outcome else None,
         held_since=instant(record.get("heldSince")),
     )
@@ -151,6 +154,7 @@ def _render_book(book: Book) -> Json:
         "waited": book.waited,
         "answered": book.answered,
         "bounds": list(book.bounds),
+        "cut": sorted(book.cut),
         "gates": {name: _line(evidence.numbers()) for name, evidence in sorted(book.evidence.items())},
         "open": {place or "service": _line(state.numbers()) for place, state in sorted(book.open.items())},
         "counted": {name: _line(_tally(tally)) for name, tally in sorted(book.tallies.items())},
@@ -164,6 +168,7 @@ def _parse_book(record: Mapping[str, object]) -> Book:
         waited=_float(record.get("waited")),
         answered=_float(record.get("answered")),
         bounds=tuple(_float(bound) for bound in _array(record.get("bounds"))),
+        cut=frozenset(_float(bound) for bound in _array(record.get("cut"))),
         evidence=_states(_mapping(record.get("gates")), Evidence.from_numbers),
         open=_states(places, OpenRequests.from_numbers),
         tallies=_states(_mapping(record.get("counted")), _read_tally),
@@ -230,6 +235,7 @@ def _render_past(past: Past) -> Json:
         "peak": show_weight(past.peak),
         "requests": past.requests,
         "failures": past.failures,
+        "route": past.route,
     }
 
 
@@ -248,6 +254,7 @@ def _parse_past(record: Mapping[str, object]) -> Past | None:
         peak=_weight(record.get("peak")),
         requests=_float(record.get("requests")),
         failures=_float(record.get("failures")),
+        route=_text(record.get("route")),
     )
 
 

@@ -96,7 +96,12 @@ def retreat(facts: Facts) -> Weight:
 def fail(facts: Facts, reason: Reason, message: str) -> Turn:
     """Roll back, in this very tick."""
     rollout = replace(
-        facts.rollout, fault=reason, fault_message=message, outcome=Outcome.ROLLED_BACK, spent=timedelta()
+        facts.rollout,
+        fault=reason,
+        fault_message=message,
+        fault_route=facts.judgement.route if facts.judgement is not None else "",
+        outcome=Outcome.ROLLED_BACK,
+        spent=timedelta(),
     )
     status = at_weight(replace(facts.status, rollout=rollout), retreat(facts))
     told = f"Rolling back {rollout.revision} from {show_weight(facts.status.weight)}: {message}."
@@ -126,6 +131,7 @@ def archive(facts: Facts, outcome: Outcome, reason: Reason, message: str) -> Can
         peak=rollout.peak,
         requests=tally.canary_requests if tally else 0.0,
         failures=tally.canary_failures if tally else 0.0,
+        route=rollout.fault_route,
     )
     return replace(facts.status, history=(*facts.status.history, past)[-HISTORY:])
 
