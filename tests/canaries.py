@@ -1,11 +1,15 @@
 """Canaries for tests: the least one, the fullest one, good ones, and everything that one must not say."""
 
 import copy
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
 
+from canary.core.book import Book
+from canary.core.eprocess import Evidence
 from canary.core.manifest import MOST_GATES, MOST_STEPS, MOST_WEBHOOKS
+from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout
 
 RATE: dict[str, object] = {"min": "99%"}
 GATES: dict[str, object] = {"successRate": RATE}
@@ -86,6 +90,54 @@ def changed(path: tuple[str, ...], value: object) -> dict[str, object]:
 
 
 NULLS: dict[str, object] = {"abort": None, "retry": None, "approve": None, "scaling": {"idleReplicas": None}}
+
+AT = datetime(2024, 5, 1, 10, tzinfo=UTC)
+
+A_STATUS = CanaryStatus(
+    phase=Phase.PROGRESSING,
+    weight=100,
+    promoted="6c8b4",
+    count=2,
+    retried="web-4b5c6-1",
+    reason=Reason.GATHERING,
+    message="3 of 10 requests",
+    rollout=Rollout(
+        id="web-5d7f9-2",
+        number=2,
+        revision="5d7f9",
+        baseline="6c8b4",
+        started_at=AT,
+        spec=cast("dict[str, object]", FULL["spec"]),
+        found_replicas=2,
+        step=0,
+        dwelt=timedelta(seconds=4.5),
+        fault=Reason.LATENCY,
+        fault_message="too slow",
+        held_since=AT,
+    ),
+    book=Book(at=1714557600.25, bounds=(0.5, 1.0), evidence={"POST /api/task": Evidence.fresh()}),
+    history=(
+        Past(
+            id="web-4b5c6-1",
+            revision="4b5c6",
+            outcome=Outcome.ROLLED_BACK,
+            reason=Reason.SUCCESS_RATE,
+            message="5% failed",
+            started_at=AT,
+            seconds=61.5,
+            peak=200,
+            requests=1000.0,
+            failures=50.0,
+        ),
+    ),
+    conditions=(
+        Condition(type="Ready", status=True, reason="Ready", message="", since=AT, generation=3),
+        Condition(type="Held", status=False, reason="Gathering", message="x", since=AT, generation=3),
+    ),
+    generation=3,
+    saved_at=AT + timedelta(milliseconds=250),
+)
+"""A status with everything in it that the controller may write."""
 
 GOOD = [
     pytest.param(a_canary(), id="the least"),

@@ -171,9 +171,8 @@ def test_the_controller_is_meshed_probed_and_configured() -> None:
     assert at(container, "ports") == [{"name": "http", "containerPort": 8080}]
     assert at(container, "envFrom") == [{"configMapRef": {"name": at(objects["ConfigMap"], "metadata", "name")}}]
     assert at(objects["ConfigMap"], "data") == {
-        "CANARY_LEASE_NAME": "canary",
-        "CANARY_LOG_LEVEL": "info",
-        "CANARY_PROMETHEUS_URL": "http://prometheus.monitoring:9090",
+        "CANARY_RUN_LEASE_NAME": "canary",
+        "CANARY_RUN_PROMETHEUS_URL": "http://prometheus.monitoring:9090",
     }
 
 
@@ -182,7 +181,7 @@ def test_a_change_of_configuration_restarts_the_pods() -> None:
     def checksum(*words: str) -> object:
         return at(rendered(*words)["Deployment"], "spec", "template", "metadata", "annotations", "checksum/config")
 
-    assert checksum() != checksum("--set", "log.level=debug")
+    assert checksum() != checksum("--set", "prometheus.url=http://other")
 
 
 @needs_helm
@@ -197,7 +196,7 @@ def test_the_controller_may_delete_nothing() -> None:
 def test_only_its_own_lease_can_be_changed() -> None:
     objects = rendered()
     get, create = cast("list[Json]", objects["Role"]["rules"])
-    assert at(get, "resourceNames") == [at(objects["ConfigMap"], "data", "CANARY_LEASE_NAME")]
+    assert at(get, "resourceNames") == [at(objects["ConfigMap"], "data", "CANARY_RUN_LEASE_NAME")]
     assert at(create, "verbs") == ["create"]
 
 
@@ -240,7 +239,6 @@ def test_the_image_is_named_by_digest_tag_or_version(words: list[str], image: st
         pytest.param("replica=3", id="misspelt"),
         pytest.param("image.name=x", id="misspelt below"),
         pytest.param("replicas=0", id="none"),
-        pytest.param("log.level=loud", id="no level"),
         pytest.param("prometheus.url=prometheus:9090", id="no scheme"),
         pytest.param("image.digest=latest", id="no digest"),
     ],

@@ -11,9 +11,10 @@ import yaml
 
 from canary.adapters.api import Api
 from canary.core.manifest import parse_spec
+from canary.core.record import parse_status, render_status
 from canary.errors import ClusterUnreachable, NotFound, Rejected
 from canary.lab.realplane import RealPlane
-from tests.canaries import BAD, GOOD, a_canary
+from tests.canaries import A_STATUS, BAD, GOOD, a_canary
 from tests.planes import a_real_plane
 
 CRD = yaml.safe_load((files("canary") / "crds" / "canaries.yaml").read_text())
@@ -89,32 +90,12 @@ async def test_the_api_server_refuses_what_the_parser_refuses(
 @pytest.mark.controlplane
 async def test_a_status_is_kept_as_the_controller_writes_it(api: Api, plane: RealPlane) -> None:
     made = await api.create(CANARIES, {**a_canary(), "metadata": {"name": "seen"}})
-    status: dict[str, object] = {
-        "phase": "Progressing",
-        "weight": "100m",
-        "reason": "Gathering",
-        "message": "3 of 10 requests",
-        "promoted": "abc",
-        "observedGeneration": 1,
-        "rollout": {"id": "web-def-1", "revision": "def", "spec": {"service": "web"}, "dwelt": 4.5},
-        "evidence": {"GET /": [0.25, {"deep": None}]},
-        "evidenceAt": "2024-05-01T10:00:00.250000Z",
-        "history": [{"id": "web-abc-0", "outcome": "Promoted", "seconds": 1.5}],
-        "conditions": [
-            {
-                "type": "Ready",
-                "status": "True",
-                "reason": "Ready",
-                "message": "",
-                "observedGeneration": 1,
-                "lastTransitionTime": "2024-05-01T10:00:00.250000Z",
-            }
-        ],
-    }
-    saved = await api.replace(f"{CANARIES}/seen/status", {**made, "status": status})
+    status = render_status(A_STATUS)
+    saved = await api.replace(f"{CANARIES}/seen/status", {**made, "status": status}, fieldValidation="Strict")
     assert saved["status"] == status
+    assert parse_status(saved["status"]) == A_STATUS
     columns = await kubectl(plane, "get", "cny", "--no-headers")
-    assert columns.split()[:5] == ["seen", "Progressing", "100m", "def", "Gathering"]
+    assert columns.split()[:5] == ["seen", "Progressing", "100m", "5d7f9", "Gathering"]
 
 
 async def kubectl(plane: RealPlane, *words: str) -> str:
