@@ -12,6 +12,7 @@ from aiohttp import web
 from canary.adapters.api import Json
 from canary.lab.addresses import loopback
 from canary.lab.fields import look, rows, strings, text
+from canary.lab.listening import listen
 from canary.lab.pods import parse_pod
 from canary.lab.truth import Truth
 
@@ -94,7 +95,7 @@ class Discovery:
         app.router.add_get("/truth", self._answer_truth)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await listen(self._runner, "127.0.0.1", 0)
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
 

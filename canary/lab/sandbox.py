@@ -17,6 +17,7 @@ from canary.lab.app import App
 from canary.lab.behaviour import Behaviour
 from canary.lab.clients import Client, Load
 from canary.lab.inbound import Inbound
+from canary.lab.listening import listen
 from canary.lab.mesh import Mesh
 from canary.lab.outbound import Caller, Outbound
 from canary.lab.pods import ADMIN_PORT, Pod
@@ -92,7 +93,7 @@ class Sandbox:
         )
         self._runners.append(runner)
         await runner.setup()
-        await web.TCPSite(runner, loopback(self._pod.ip), port, backlog=1024).start()
+        await listen(runner, loopback(self._pod.ip), port)
 
     def _app(self) -> App:
         rng = Random(f"{self._around.seed} app {self._pod.name}")

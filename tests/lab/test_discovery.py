@@ -20,7 +20,7 @@ def test_every_port_of_a_pod_is_a_target_with_the_labels_of_a_kubernetes_discove
         "pod_ready": "true",
         "pod_container_init": "false",
         "pod_container_name": "linkerd-proxy",
-        "pod_container_image": "",
+        "pod_container_image": "proxy:1",
         "pod_container_port_name": "linkerd-admin",
         "pod_container_port_number": "4191",
         "pod_container_port_protocol": "TCP",

@@ -9,7 +9,7 @@ import pytest
 from canary.lab.addresses import loopback
 from canary.lab.pods import Pod
 from canary.lab.wire import CANONICAL, CLIENT_ID
-from tests.lab.world import Town, a_profile, a_route, a_town, value
+from tests.lab.world import Town, a_profile, a_route, a_town, eventually, value
 
 ROUTES = a_profile(a_route("POST /api/task"), a_route("GET /health"))
 MESHED = {CLIENT_ID: "load.shop", CANONICAL: "web.shop.svc.cluster.local:8080"}
@@ -104,9 +104,7 @@ async def test_a_client_that_leaves_is_a_request_without_a_response() -> None:
         pod = await town.run("pod", "web-stable", {"LAB_HANGS": "*=100%"})
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ask(pod, "/", headers=MESHED), 0.1)
-        async with asyncio.timeout(2):
-            while town.running["pod"].inbound.open:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not town.running["pod"].inbound.open)
         assert value(page(town), "request_total", APP) == 1
         assert value(page(town), "response_total", APP) == 0
 
@@ -115,9 +113,7 @@ async def test_an_app_that_dies_breaks_what_it_worked_on_and_its_proxy_answers_5
     async with a_town() as town:
         pod = await town.run("pod", "web-stable", {"LAB_LATENCY": "*=30s"})
         open_ = asyncio.create_task(ask(pod, "/", method="POST", headers=MESHED))
-        async with asyncio.timeout(2):
-            while not town.running["pod"].inbound.open:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: town.running["pod"].inbound.open == 1)
         town.running["pod"].inbound.kill_app()
         with pytest.raises(aiohttp.ClientError):
             await open_

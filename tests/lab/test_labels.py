@@ -20,8 +20,8 @@ SAMPLES = Path(__file__).parents[3] / "shared" / "upstream" / "proxy-metrics"
 LABEL = re.compile(r'(\w+)="')
 
 OUTBOUND = (
-    "direction authority target_addr target_ip target_port tls server_id dst_control_plane_ns dst_deployment dst_namespace"
-    " dst_pod dst_pod_template_hash dst_service dst_serviceaccount dst_zone dst_zone_locality"
+    "direction authority target_addr target_ip target_port tls server_id dst_control_plane_ns dst_deployment"
+    " dst_namespace dst_pod dst_pod_template_hash dst_service dst_serviceaccount dst_zone dst_zone_locality"
 )
 POLICY = "srv_group srv_kind srv_name srv_port"
 ROUTED = "route_group route_kind route_name authz_group authz_kind authz_name"

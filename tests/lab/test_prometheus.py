@@ -1,4 +1,4 @@
-"""A real Prometheus over real proxies: the labels that series end up with, and how it is stopped, frozen and started."""
+"""A real Prometheus over the lab's proxies: the labels of its series, and how it is stopped, frozen and started."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from canary.lab.fields import rows, strings
 from canary.lab.prometheus import Prometheus
 from canary.lab.promfetch import NoPrometheus, find_prometheus
 from canary.lab.truth import Truth
-from tests.lab.world import a_pod, a_profile, a_route, a_town
+from tests.lab.world import a_pod, a_profile, a_route, a_town, eventually
 
 
 @pytest.fixture
@@ -51,9 +51,13 @@ async def test_series_come_out_with_the_labels_viz_gives_them(prometheus: tuple[
         discovery.observe(a_pod("canary-1", app="web-canary", ip=pod.ip, revision="bbb"), deleted=False)
         client, _ = town.client()
         await client.request("GET", "/health")
-        async with asyncio.timeout(30):
-            while not (found := await query(server, 'response_total{direction="inbound",target_port="8080"}')):
-                await asyncio.sleep(0.1)
+        promql = 'response_total{direction="inbound",target_port="8080"}'
+
+        async def scraped() -> bool:
+            return bool(await query(server, promql))
+
+        await eventually(scraped, within=30)
+        found = await query(server, promql)
         labels = strings(found[0], "metric")
         assert {name: labels[name] for name in ("namespace", "pod", "deployment", "pod_template_hash", "app")} == {
             "namespace": "shop",

@@ -1,4 +1,4 @@
-"""Whole pages of the lab's proxies against pages of real ones: families, their kinds and help, label names and order."""
+"""Whole pages of the lab's proxies against pages of real ones: families, kinds, help, label names and their order."""
 
 import re
 import time
@@ -57,7 +57,7 @@ def kinds(page: str) -> dict[str, str]:
 
 
 def shapes(page: str) -> set[tuple[str, ...]]:
-    """Name and label names in their order, of every sample; families are compared by their first four labels' names too."""
+    """Return name and label names, in their order, of every sample."""
     return {
         (line.partition("{")[0].partition(" ")[0], *LABEL.findall(line)) for line in page.splitlines() if line[0] != "#"
     }

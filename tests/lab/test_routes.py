@@ -88,7 +88,7 @@ def test_response_classes_decide_what_is_a_failure(classes: list[Json], failures
     ],
 )
 def test_a_budget_out_of_range_disables_retries(spec: Json, budget: Budget | None) -> None:
-    assert parse_profile(a_profile(a_route(), **spec)).budget == budget
+    assert parse_profile({**a_profile(), "spec": spec}).budget == budget
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from canary.lab.behaviour import parse_behaviour
 from canary.lab.clients import parse_load
 from canary.lab.pods import parse_pod
 from canary.lab.sandbox import Sandbox, Surroundings
-from tests.lab.world import Town, a_pod, a_town
+from tests.lab.world import Town, a_pod, a_town, eventually
 
 
 def a_sandbox(town: Town, ip: str, load: str = "") -> Sandbox:
@@ -40,9 +40,7 @@ async def test_a_client_pod_sends_as_long_as_it_runs() -> None:
         await town.run("stable-1", "web-stable")
         client = a_sandbox(town, town.block.take(), "web:8080; rps=200; GET /=100%")
         await client.start()
-        async with asyncio.timeout(5):
-            while town.truth.total().answered < 20:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: town.truth.total().answered >= 20)
         await client.stop()
         sent = town.truth.total().sent
         await asyncio.sleep(0.05)
@@ -54,13 +52,11 @@ async def test_draining_waits_for_requests_under_way_and_not_for_ever() -> None:
         await town.run("stable-1", "web-stable", {"LAB_HANGS": "GET /hang=100%", "LAB_LATENCY": "GET /slow=100ms"})
         client, _ = town.client()
         slow = asyncio.create_task(client.request("GET", "/slow"))
-        while not town.running["stable-1"].inbound.open:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: town.running["stable-1"].inbound.open == 1)
         await town.running["stable-1"].drain(within=5.0)
         assert await slow == 200
         hung = asyncio.create_task(client.request("GET", "/hang"))
-        while not town.running["stable-1"].inbound.open:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: town.running["stable-1"].inbound.open == 1)
         loop = asyncio.get_running_loop()
         began = loop.time()
         await town.running["stable-1"].drain(within=0.1)

@@ -1,6 +1,7 @@
 """Builders for the lab's tests: objects as an API server would give them, and a small town of pods without one."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -42,7 +43,9 @@ def a_pod(
     containers = [container]
     if meshed:
         labels |= {"linkerd.io/control-plane-ns": "linkerd", "linkerd.io/proxy-deployment": app}
-        containers.append({"name": "linkerd-proxy", "ports": [{"name": "linkerd-admin", "containerPort": 4191}]})
+        containers.append(
+            {"name": "linkerd-proxy", "image": "proxy:1", "ports": [{"name": "linkerd-admin", "containerPort": 4191}]}
+        )
     return {
         "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "labels": labels},
         "spec": {"containers": containers, "serviceAccountName": "web"},
@@ -139,6 +142,16 @@ async def a_town(*, split: Mapping[str, object] | None = None, profile: Json | N
         yield town
     finally:
         await town.close()
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]] | Callable[[], bool], within: float = 10.0) -> None:
+    """Poll until `holds` does. Raises TimeoutError."""
+    async with asyncio.timeout(within):
+        while True:
+            answer = holds()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.01)
 
 
 def value(page: str, name: str, *parts: str) -> float:
