@@ -1,7 +1,7 @@
 """The `Cluster` port on the Kubernetes API: one consistent look at a Canary, the status saved, effects performed.
 
-Canaries, Deployments, Services and TrafficSplits come from mirrors that watches keep; pods and ReplicaSets are read for an
-active rollout, or when a Deployment has changed. An idle Canary makes no request. Nothing is decided here.
+Canaries, Deployments, Services and TrafficSplits come from mirrors that watches keep; pods and ReplicaSets are read
+for an active rollout, or when a Deployment has changed. An idle Canary makes no request. Nothing is decided here.
 """
 
 import asyncio
@@ -116,6 +116,7 @@ class KubernetesCluster:
             wiring=self._wiring(obj, spec),
             deleted_at=instant(at(obj, "metadata").get("deletionTimestamp")),
             guarded=FINALIZER in cast("list[str]", at(obj, "metadata").get("finalizers") or []),
+            uid=str(at(obj, "metadata").get("uid") or ""),
             scrape=self._scrape,
         )
         if problems and not saved.active:

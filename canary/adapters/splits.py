@@ -1,7 +1,7 @@
 """The TrafficSplits of a cluster: which version it serves, a mirror of them, and our writes.
 
-Used by the cluster adapter alone. Nothing is deleted here, ever: without its split a service falls back to all pods behind the
-apex (linkerd.md §4.3).
+Used by the cluster adapter alone. Nothing is deleted here, ever: without its split a service falls back to all pods
+behind the apex (linkerd.md §4.3).
 """
 
 import asyncio

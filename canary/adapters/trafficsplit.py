@@ -1,7 +1,7 @@
 """SMI TrafficSplit object <-> `Split` and `SetWeights`: a pure codec, used by the cluster adapter.
 
-The stock CRD takes quantities ("100m") in v1alpha1 and plain numbers in v1alpha2 (linkerd.md §4.2); which it is here is read
-from the schema that the API server serves.
+The stock CRD takes quantities ("100m") in v1alpha1 and plain numbers in v1alpha2 (linkerd.md §4.2); which it is here
+is read from the schema that the API server serves.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
-"""One kind of object, mirrored: list, then watch with bookmarks, list again on 410, look at everything again now and then.
+"""One kind of object, mirrored: list, then watch with bookmarks, list again on 410, look at everything again now and
+then.
 
-Used by the cluster adapter, one mirror per kind. It keeps what the API server last said, never what we wish, except that
-an object written by us is put in at once, so that a tick sees its own writes.
+Used by the cluster adapter, one mirror per kind. It keeps what the API server last said, never what we wish, except
+that an object written by us is put in at once, so that a tick sees its own writes.
 """
 
 import asyncio

@@ -114,4 +114,5 @@ class Snapshot:
     wiring: Wiring = Wiring()
     deleted_at: datetime | None = None
     guarded: bool = False
+    uid: str = ""
     scrape: timedelta = timedelta(seconds=10)

@@ -1,7 +1,7 @@
 """The controller as one: watches, workers and the resync under one TaskGroup, and only while the lease is held.
 
-Built by `cli.run`. It stops as one: when any part ends, all end; a tick in progress is cut at its next await, which is safe
-because the status is saved before any effect.
+Built by `cli.run`. It stops as one: when any part ends, all end; a tick in progress is cut at its next await, which
+is safe because the status is saved before any effect.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Never
 
-from canary.runtime.queue import DelayQueue
+from canary.core.snapshot import Key
 from canary.runtime.ports import Clock
+from canary.runtime.queue import DelayQueue
 from canary.runtime.tick import World
 from canary.runtime.worker import work
-from canary.core.snapshot import Key
 
 WORKERS = 16
 RESYNC = timedelta(minutes=10)

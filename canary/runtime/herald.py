@@ -1,6 +1,7 @@
 """Tells people what a tick decided: one log line, our metrics, an Event and a notice for each reason that is new.
 
-The `Herald` of the loop. Everything here returns at once and never raises: Events and notices are queued by those who send them.
+The `Herald` of the loop. Everything here returns at once and never raises: Events and notices are queued by those who
+send them.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What this process remembers between ticks: the working status and the counters last used, by key.
 
-A cache that can always be rebuilt, from the saved status and Prometheus. Kept beside the queue, used by `tick` alone. It holds
-a Canary's memory only while the saved status is the one it grew from; if someone else wrote, it is dropped.
+A cache that can always be rebuilt, from the saved status and Prometheus. Kept beside the queue, used by `tick` alone.
+It holds a Canary's memory only while the saved status is the one it grew from; if someone else wrote, it is dropped.
 """
 
 from dataclasses import dataclass, replace

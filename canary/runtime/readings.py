@@ -1,12 +1,12 @@
 """Counters for many Canaries with few queries: those that ask within a moment of each other share one query per family.
 
-Called by `ask`. Ticks fall on a common grid (see `queue`), so in each interval every active Canary joins the same batch.
-Readings are taken a little in the past of Prometheus' own clock: a scrape that is still being stored then belongs to the
-next reading, here and after a restart, so that every request counts once.
+Called by `ask`. Ticks fall on a common grid (see `queue`), so in each interval every active Canary joins the same
+batch. Readings are taken a little in the past of Prometheus' own clock: a scrape that is still being stored then
+belongs to the next reading, here and after a restart, so that every request counts once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 
 from canary.core import promql
@@ -25,8 +25,10 @@ MOST_SCOPES = 200  # Canaries in one query: its text stays under Prometheus' lim
 class Readings:
     """Shared readings of one Prometheus."""
 
-    def __init__(self, metrics: Metrics, clock: Clock, scrape: timedelta) -> None:
-        self._metrics, self._clock = metrics, clock
+    def __init__(
+        self, metrics: Metrics, clock: Clock, scrape: timedelta, queried: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._metrics, self._clock, self._queried = metrics, clock, queried
         self._window = 2.5 * scrape
         self._waiting: dict[Scope, asyncio.Future[Reading]] = {}
         self._batch: asyncio.Task[None] | None = None
@@ -87,7 +89,7 @@ class Readings:
 
     async def _all(self, texts: list[str], at: float) -> tuple[Series, ...]:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_quietly(self._metrics.query, text, at)) for text in texts]
+            tasks = [group.create_task(self._quietly(text, at)) for text in texts]
         found: tuple[Series, ...] = ()
         for task in tasks:
             answer = task.result()
@@ -96,6 +98,16 @@ class Readings:
             found += answer
         return found
 
+    async def _quietly(self, text: str, at: float) -> tuple[Series, ...] | MetricsUnreachable:
+        """Return the error: a TaskGroup would wrap it, and cancel the others while their threads go on."""
+        begun = self._clock.monotonic()
+        try:
+            return await self._metrics.query(text, at)
+        except MetricsUnreachable as error:
+            return error
+        finally:
+            self._queried(self._clock.monotonic() - begun)
+
     async def _now(self) -> float:
         """Give the time of day on Prometheus' clock: ours may be wrong by any amount."""
         if self._clock.monotonic() - self._synced > RESYNC:
@@ -103,16 +115,6 @@ class Readings:
             self._offset = series.samples[-1][1] - self._clock.monotonic()
             self._synced = self._clock.monotonic()
         return self._clock.monotonic() + self._offset
-
-
-async def _quietly(
-    query: Callable[[str, float | None], Awaitable[tuple[Series, ...]]], text: str, at: float
-) -> tuple[Series, ...] | MetricsUnreachable:
-    """Return the error: a TaskGroup would wrap it, and cancel the others while their threads go on."""
-    try:
-        return await query(text, at)
-    except MetricsUnreachable as error:
-        return error
 
 
 def _deliver(
