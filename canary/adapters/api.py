@@ -1,22 +1,23 @@
 """The Kubernetes API as plain dicts, over the official asynchronous client.
 
-Every adapter that talks to the API server goes through `Api`. It translates the client's answers and errors into our own
-and decides nothing. Typed models are left out on purpose: they cost 32 MB and raise on what they do not know.
+Every adapter that talks to the API server goes through `Api`. It translates the client's answers and errors into our
+own and decides nothing. Typed models are left out on purpose: they cost 32 MB and raise on what they do not know.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Self, TypeAlias, cast
-from urllib.parse import urlencode
+from typing import Final, Self, TypeAlias, cast
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import yaml
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.incluster_config import load_incluster_config
-from kubernetes.aio.config.kube_config import load_kube_config
+from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
 
 from canary.errors import (
     CanaryError,
@@ -30,6 +31,12 @@ from canary.errors import (
 )
 
 Json: TypeAlias = dict[str, object]
+
+FAULTS: Final = (aiohttp.ClientError, OSError, ValueError)
+"""What the libraries below raise about a server or a connection; TimeoutError is an OSError."""
+MISREAD: Final = (ConfigException, OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
+"""What they raise about a kubeconfig or a token: they check little before they use it."""
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -52,18 +59,20 @@ class Api:
         Raises CanaryError when none of them can be read.
         """
         settings = Configuration()
-        settings.retries = 1
+        # aiohttp's own look at the environment would read netrc for each request, in a thread that delays our exit.
+        settings.client_session_kwargs = {"trust_env": False}
         namespace = "default"
         try:
-            if kubeconfig is None and Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists():
+            if kubeconfig is None and (SERVICE_ACCOUNT / "token").exists():
                 load_incluster_config(client_configuration=settings)
-                namespace = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text().strip()
+                namespace = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
             else:
-                file = None if kubeconfig is None else str(kubeconfig)
-                await load_kube_config(config_file=file, client_configuration=settings)
-        except (ConfigException, OSError) as error:
-            raise CanaryError(f"no way to reach a cluster: {clip(str(error))}") from error
-        client = ApiClient(settings)
+                await _load(kubeconfig, settings)
+            settings.proxy = settings.proxy or _proxy(settings.host)
+            client = ApiClient(settings)
+        except MISREAD as error:
+            why = clip(str(error) or type(error).__name__)
+            raise CanaryError(f"no way to reach a cluster, does the kubeconfig name one? {why}") from error
         client.user_agent = agent
         return cls(client, namespace)
 
@@ -103,18 +112,25 @@ class Api:
         try:
             async for line in _lines(response):
                 yield _event(line)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ClusterUnreachable(f"the watch of {path} broke: {clip(str(error) or type(error).__name__)}") from error
+        except FAULTS as error:
+            raise ClusterUnreachable(
+                f"the watch of {path} broke: {clip(str(error) or type(error).__name__)}"
+            ) from error
         finally:
             response.close()
 
     async def _ask(
-        self, method: str, path: str, query: Mapping[str, str | int], body: object = None, kind: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int],
+        body: object = None,
+        kind: str = "application/json",
     ) -> Json:
         response = await self._send(method, path, query, body, kind, timeout=aiohttp.ClientTimeout(total=TIMEOUT))
         try:
             return _parsed(await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except FAULTS as error:
             raise ClusterUnreachable(f"{method} {path}: {clip(str(error) or type(error).__name__)}") from error
         finally:
             response.release()
@@ -134,16 +150,39 @@ class Api:
             "Content-Type": kind,
             "User-Agent": self._client.user_agent,
         }
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        except MISREAD as error:
+            raise ClusterUnreachable(f"our credentials cannot be read: {clip(str(error))}") from error
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             answer = await self._client.call_api(method, url, headers, body=body, _request_timeout=timeout)
             response = cast("aiohttp.ClientResponse", answer.response)
             if response.status >= 400:  # noqa: PLR2004 - HTTP's own boundary
                 raise refusal(response.status, method, path, await response.read(), response.headers.get("Retry-After"))
-        except (aiohttp.ClientError, TimeoutError, asyncio.TimeoutError, OSError) as error:
+        except FAULTS as error:
             raise ClusterUnreachable(f"{method} {path}: {clip(str(error) or type(error).__name__)}") from error
         return response
+
+
+async def _load(kubeconfig: Path | None, settings: Configuration) -> None:
+    if kubeconfig is not None and not kubeconfig.exists():
+        raise FileNotFoundError(f"there is no kubeconfig at {kubeconfig}")
+    file = None if kubeconfig is None else str(kubeconfig)
+    loader: KubeConfigLoader = await load_kube_config(config_file=file, client_configuration=settings)
+    if loader.provider is None and not hasattr(loader, "exec_plugin_expiry"):
+        return
+
+    async def renew(settings: Configuration) -> None:
+        await loader.load_and_set(settings)  # asks the plugin again once its token is about to expire
+
+    settings.refresh_api_key_hook = renew  # type: ignore[assignment]  # annotated by its default, None
+
+
+def _proxy(url: str) -> str | None:
+    """Find the proxy that the environment names for `url`, as kubectl does."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def refusal(status: int, method: str, path: str, body: bytes, retry_after: str | None = None) -> CanaryError:
@@ -158,14 +197,14 @@ def refusal(status: int, method: str, path: str, body: bytes, retry_after: str |
             return Expired(said)
         case 401 | 403:
             return Forbidden(said)
-        case 429 | 500 | 502 | 503 | 504:
+        case _ if status in (408, 429) or status >= 500:  # noqa: PLR2004 - HTTP's own boundary
             return ClusterUnreachable(said, retry_after=_seconds(retry_after))
         case _:
             return Rejected(said)
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdigit() else None
+    return float(text) if text is not None and text.isdecimal() else None
 
 
 def _message(body: bytes) -> str:

@@ -100,7 +100,7 @@ class Lease:
                 problem = error.hint
 
     async def release(self) -> None:
-        """Give the lease back, if it is ours, so that the next one need not wait. Never raises, takes under a second."""
+        """Give the lease back, if it is ours, so that the next one need not wait. Never raises; under a second."""
         ours, self._renewed = self._renewed is not None, None
         if ours:
             with contextlib.suppress(CanaryError, TimeoutError):
