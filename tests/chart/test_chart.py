@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+import click
 import pytest
 import yaml
 
 import canary
+from canary.cli.run import LEASE, run
 
 CHART = Path(__file__).parents[2] / "charts" / "canary"
 TEMPLATES = sorted((CHART / "templates").glob("*.*"))
@@ -171,9 +173,22 @@ def test_the_controller_is_meshed_probed_and_configured() -> None:
     assert at(container, "ports") == [{"name": "http", "containerPort": 8080}]
     assert at(container, "envFrom") == [{"configMapRef": {"name": at(objects["ConfigMap"], "metadata", "name")}}]
     assert at(objects["ConfigMap"], "data") == {
-        "CANARY_RUN_LEASE_NAME": "canary",
+        "CANARY_RUN_LEASE_NAMESPACE": "canary-system",
+        "CANARY_RUN_LISTEN": "0.0.0.0:8080",
+        "CANARY_RUN_LOG_LEVEL": "info",
         "CANARY_RUN_PROMETHEUS_URL": "http://prometheus.monitoring:9090",
+        "CANARY_RUN_SCRAPE_INTERVAL": "10s",
     }
+
+
+@needs_helm
+def test_what_it_configures_are_options_of_canary_run() -> None:
+    data = cast("Json", rendered("--set", "prometheus.url=http://prometheus:9090")["ConfigMap"]["data"])
+    options = {f"CANARY_RUN_{str(option.name).upper()}": option for option in run.params}
+    assert set(data) <= set(options)
+    context = click.Context(run)
+    for name, value in data.items():
+        assert options[name].type.convert(value, options[name], context) is not None
 
 
 @needs_helm
@@ -194,9 +209,8 @@ def test_the_controller_may_delete_nothing() -> None:
 
 @needs_helm
 def test_only_its_own_lease_can_be_changed() -> None:
-    objects = rendered()
-    get, create = cast("list[Json]", objects["Role"]["rules"])
-    assert at(get, "resourceNames") == [at(objects["ConfigMap"], "data", "CANARY_RUN_LEASE_NAME")]
+    get, create = cast("list[Json]", rendered()["Role"]["rules"])
+    assert at(get, "resourceNames") == [LEASE]
     assert at(create, "verbs") == ["create"]
 
 
@@ -239,6 +253,8 @@ def test_the_image_is_named_by_digest_tag_or_version(words: list[str], image: st
         pytest.param("replica=3", id="misspelt"),
         pytest.param("image.name=x", id="misspelt below"),
         pytest.param("replicas=0", id="none"),
+        pytest.param("log.level=loud", id="no level"),
+        pytest.param("prometheus.scrapeInterval=10", id="no unit"),
         pytest.param("prometheus.url=prometheus:9090", id="no scheme"),
         pytest.param("image.digest=latest", id="no digest"),
     ],

@@ -79,7 +79,7 @@ async def test_its_pods_are_let_in_where_the_restricted_standard_is_enforced(pla
         pytest.param("list", "horizontalpodautoscalers.autoscaling", "web", id="read autoscalers"),
         pytest.param("watch", "services", "web", id="watch services"),
         pytest.param("create", "events", "web", id="tell"),
-        pytest.param("update", "leases.coordination.k8s.io/canary", "canary-system", id="lead"),
+        pytest.param("update", "leases.coordination.k8s.io/canary-controller", "canary-system", id="lead"),
         pytest.param("create", "leases.coordination.k8s.io", "canary-system", id="lead first"),
         pytest.param("list", "namespaces", "", id="find linkerd-viz"),
     ],
@@ -99,7 +99,7 @@ async def test_the_controller_may(plane: RealPlane, verb: str, thing: str, names
         pytest.param("patch", "services", "web", id="change services"),
         pytest.param("delete", "pods", "web", id="delete pods"),
         pytest.param("update", "leases.coordination.k8s.io/other", "canary-system", id="take another's lease"),
-        pytest.param("update", "leases.coordination.k8s.io/canary", "web", id="lead elsewhere"),
+        pytest.param("update", "leases.coordination.k8s.io/canary-controller", "web", id="lead elsewhere"),
     ],
 )
 async def test_the_controller_may_not(plane: RealPlane, verb: str, thing: str, namespace: str) -> None:
