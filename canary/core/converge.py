@@ -1,17 +1,18 @@
 """Intent minus reality: the effects that bring the cluster to what the status says. Called by `decide` after the rules.
 
-Every prefix is safe: pods come up before the weight goes up, and go down after it went down; the finalizer goes on before the
-first write and comes off after the last. Nothing is touched while a Canary has a rival, an invalid spec or a foreign split.
+Every prefix is safe: pods come up before the weight goes up, and go down after it went down; the finalizer goes on
+before the first write and comes off after the last. Nothing is touched while a Canary has a rival, an invalid spec or a
+foreign split.
 """
 
 from canary.core import guards
 from canary.core.decision import Effect, Guard, Notice, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
-from canary.core.progressing import target
+from canary.core.obstacles import conflict, deleted, miswired, not_ours
 from canary.core.promoting import analysed, former, resting_replicas, stable_carries, was_promoted
 from canary.core.promotion import promoted
-from canary.core.rules import conflict, deleted, miswired, not_ours
+from canary.core.ripeness import target
 from canary.core.spec import FULL, PromotionMode, ScalingMode
 from canary.core.status import CanaryStatus, Phase, Reason
 
@@ -51,7 +52,7 @@ def _weights(facts: Facts) -> tuple[Effect, ...]:
 
 
 def _leans_on_nothing(facts: Facts) -> bool:
-    """Tell whether an idle split, edited by hand, must stay: stable has no pod to take the traffic back, the canary has."""
+    """Tell whether an idle split, edited by hand, must stay: the canary has pods, stable none to take the traffic."""
     stable, canary = facts.seen.stable, facts.seen.canary
     if facts.status.active or stable is None or canary is None or facts.seen.split is None:
         return False

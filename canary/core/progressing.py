@@ -6,44 +6,36 @@ from datetime import timedelta
 from canary.core import guards
 from canary.core.facts import Facts
 from canary.core.formats import show_duration, show_weight
-from canary.core.judgement import Verdict
-from canary.core.questions import GateReply
-from canary.core.rules import (
-    Happening,
-    Rule,
-    Turn,
+from canary.core.hazards import (
     aborted,
-    always,
-    archive,
-    at_weight,
-    conflict,
-    deleted,
-    fail,
     fail_aborted,
     fail_judged,
     failed,
     follow_pods,
-    hold_miswired,
-    hold_not_ours,
     hold_silent,
     hold_stable,
-    let_go,
-    miswired,
-    not_ours,
     pods_lost,
     silent,
     stable_not_ready,
-    stay,
     superseded_by,
-    withdraw,
+)
+from canary.core.obstacles import (
+    conflict,
+    deleted,
+    hold_miswired,
+    hold_not_ours,
+    let_go,
+    miswired,
+    not_ours,
     yield_to_rival,
 )
+from canary.core.questions import GateReply
+from canary.core.ripeness import baked, ripe, target
+from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, stay, withdraw
 from canary.core.spec import FULL, Approval, Inconclusive, PromotionMode, WebhookKind
 from canary.core.starting import begun, startable
 from canary.core.status import Outcome, Phase, Reason
-
-ANSWERED = 10  # canary requests answered at a weight before it is left
-EARLIEST_PASS = timedelta(seconds=60)  # after the first weight: caches are cold and leaks are small before
+from canary.core.wording import evidence_line, waits_for
 
 
 def new_revision(facts: Facts) -> bool:
@@ -103,31 +95,6 @@ def _least(facts: Facts) -> int:
     if rollout.step >= 0 or stable is None:
         return max(1, rollout.needed)
     return max(1, guards.needed(stable.desired, facts.spec.steps[0]))
-
-
-def passed(facts: Facts) -> bool:
-    """Tell whether every gate has PASS, and early enough is over."""
-    return facts.judgement is not None and facts.judgement.passed and facts.rollout.exposed >= EARLIEST_PASS
-
-
-def target(facts: Facts) -> int:
-    """Find the step to go to next: once PASS holds, straight to the last one below 1000m."""
-    step = facts.rollout.step
-    return facts.bridge if 0 <= step < facts.bridge and passed(facts) else step + 1
-
-
-def ripe(facts: Facts) -> bool:
-    """Tell whether the present step may be left, readiness apart."""
-    rollout, judgement = facts.rollout, facts.judgement
-    if judgement is None or not facts.settled:
-        return False
-    if rollout.step < 0:
-        return facts.status.book.at > 0
-    if facts.status.weight < facts.step_weight or rollout.dwelt < facts.spec.dwell:
-        return False
-    if rollout.step >= facts.bridge and not passed(facts):
-        return False
-    return judgement.calm and facts.status.book.answered >= ANSWERED
 
 
 def canary_not_ready(facts: Facts) -> bool:
@@ -218,53 +185,11 @@ def step_up(facts: Facts) -> Turn:
     status = at_weight(replace(facts.status, rollout=rollout), weight)
     numbers = evidence_line(facts)
     if weight == FULL:
-        message = f"Weight {show_weight(before)} -> 1000m: baking for {show_duration(facts.spec.bake)}, rollback armed; {numbers}."
+        bake = show_duration(facts.spec.bake)
+        message = f"Weight {show_weight(before)} -> 1000m: baking for {bake}, rollback armed; {numbers}."
         return Turn(status=replace(status, phase=Phase.BAKING, reason=Reason.BAKING, message=message))
     message = f"Weight {show_weight(before)} -> {show_weight(weight)}; {numbers}."
     return Turn(status=replace(status, reason=Reason.WEIGHT_INCREASED, message=message))
-
-
-def evidence_line(facts: Facts) -> str:
-    """Word the evidence in one line: requests at this weight, odds, gates that passed."""
-    judgement = facts.judgement
-    if judgement is None or facts.rollout.step < 0:
-        return "no request has been sent to it yet"
-    good = sum(verdict is Verdict.PASS for verdict in judgement.verdicts.values())
-    odds = max(judgement.against, judgement.alone)
-    return (
-        f"{facts.status.book.answered:.0f} canary requests answered at {show_weight(facts.status.weight)}, odds {odds:.2g}:1 against"
-        f" ({1 / facts.spec.risk.alpha:.0f}:1 roll back), {good} of {len(judgement.verdicts)} gates passed"
-    )
-
-
-def waits_for(facts: Facts) -> str:
-    """Word what the step still lacks."""
-    rollout, judgement, book = facts.rollout, facts.judgement, facts.status.book
-    if judgement is None or book.at == 0:
-        return "waiting for a first reading"
-    lacks = []
-    if not facts.settled:
-        lacks.append("the split to be as intended")
-    if rollout.step >= 0 and rollout.dwelt < facts.spec.dwell and facts.status.phase is Phase.PROGRESSING:
-        lacks.append(f"the dwell, {rollout.dwelt.total_seconds():.0f} of {facts.spec.dwell.total_seconds():.0f} s")
-    if rollout.step >= 0 and book.answered < ANSWERED:
-        lacks.append(f"canary requests, {book.answered:.0f} of {ANSWERED} answered")
-    if rollout.step >= 0 and not judgement.calm and facts.status.phase is Phase.PROGRESSING:
-        lacks.append("evidence on the release's side")
-    if facts.bridge <= rollout.step and facts.status.phase is Phase.PROGRESSING and not passed(facts):
-        lacks.append(_waits_for_pass(facts))
-    if facts.status.phase is Phase.BAKING and rollout.baked < facts.spec.bake:
-        lacks.append(f"the bake, {rollout.baked.total_seconds():.0f} of {facts.spec.bake.total_seconds():.0f} s")
-    return "waiting for " + ", ".join(lacks) if lacks else "nothing is missing"
-
-
-def _waits_for_pass(facts: Facts) -> str:
-    judgement = facts.judgement
-    slow = [g for g in judgement.gates if g.verdict is not Verdict.PASS] if judgement is not None else []
-    if not slow:
-        return f"PASS, which counts from {EARLIEST_PASS.total_seconds():.0f} s after the first weight"
-    worst = min(slow, key=lambda g: g.passing)
-    return f"PASS of {len(slow)} gates, {worst.name} has {worst.passing:.2g} of {1 / facts.spec.risk.beta:.0f}"
 
 
 def gather_more(facts: Facts) -> Turn:
@@ -275,13 +200,6 @@ def gather_more(facts: Facts) -> Turn:
     if facts.rollout.overdue:
         reason = Reason.OVERDUE
     return stay(facts, reason, f"At {show_weight(facts.status.weight)}: {evidence_line(facts)}; {waits_for(facts)}.")
-
-
-def baked(facts: Facts) -> bool:
-    """Tell whether the bake is over: time with readings, requests, both sides ready, the split as intended."""
-    stable_ok = not guards.stable_trouble(facts.seen.stable)
-    long_enough = facts.rollout.baked >= facts.spec.bake and facts.status.book.answered >= ANSWERED
-    return long_enough and stable_ok and facts.settled and facts.status.weight == FULL and facts.silence is None
 
 
 def unapproved(facts: Facts) -> bool:

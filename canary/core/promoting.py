@@ -5,36 +5,22 @@ from datetime import timedelta
 
 from canary.core.facts import Facts
 from canary.core.formats import show_duration, show_weight
-from canary.core.progressing import evidence_line
-from canary.core.promotion import Template, carries
-from canary.core.rules import (
-    Happening,
-    Rule,
-    Turn,
+from canary.core.hazards import (
     aborted,
-    always,
-    archive,
-    at_weight,
-    conflict,
-    deleted,
-    fail,
     fail_aborted,
     fail_judged,
     failed,
     follow_pods,
-    hold_not_ours,
     hold_stable,
-    let_go,
-    not_ours,
     pods_lost,
-    retreat,
-    stay,
     superseded_by,
-    withdraw,
-    yield_to_rival,
 )
+from canary.core.obstacles import conflict, deleted, hold_not_ours, let_go, not_ours, yield_to_rival
+from canary.core.promotion import Template, carries
+from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, retreat, stay, withdraw
 from canary.core.spec import PromotionMode, ScalingMode
 from canary.core.status import Outcome, Phase, Reason
+from canary.core.wording import evidence_line
 
 
 def analysed(facts: Facts) -> Template | None:
@@ -109,7 +95,10 @@ def newer(facts: Facts) -> bool:
 
 def step_aside(facts: Facts) -> Turn:
     """Take the traffic off a canary that is no longer what was analysed; the promotion goes on."""
-    message = f"{superseded_by(facts)} landed while {facts.rollout.revision} is promoted: traffic goes to stable until that is done."
+    message = (
+        f"{superseded_by(facts)} landed while {facts.rollout.revision} is promoted:"
+        " traffic goes to stable until that is done."
+    )
     return Turn(status=replace(at_weight(facts.status, 0), reason=Reason.PROMOTING, message=message))
 
 
@@ -197,7 +186,8 @@ def end_taken_back(facts: Facts) -> Turn:
         status = archive(facts, Outcome.SUPERSEDED, Reason.SUPERSEDED, rollout.fault_message)
         return Turn(status=replace(status, phase=Phase.IDLE, reason=Reason.SUPERSEDED, message=rollout.fault_message))
     reason = rollout.fault or Reason.ROLLED_BACK
-    message = f"Revision {rollout.revision} was rolled back from at most {show_weight(rollout.peak)}: {rollout.fault_message}."
+    peak = show_weight(rollout.peak)
+    message = f"Revision {rollout.revision} was rolled back from at most {peak}: {rollout.fault_message}."
     status = archive(facts, Outcome.ROLLED_BACK, reason, message)
     return Turn(status=replace(status, phase=Phase.IDLE, reason=reason, message=message))
 

@@ -6,11 +6,7 @@ from canary.core.book import Book
 from canary.core.decision import Notice
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
-from canary.core.rules import (
-    Happening,
-    Rule,
-    Turn,
-    always,
+from canary.core.obstacles import (
     conflict,
     deleted,
     hold_miswired,
@@ -18,9 +14,9 @@ from canary.core.rules import (
     let_go,
     miswired,
     not_ours,
-    stay,
     yield_to_rival,
 )
+from canary.core.rules import Happening, Rule, Turn, always, stay
 from canary.core.status import CanaryStatus, Outcome, Past, Phase, Reason, Rollout
 
 

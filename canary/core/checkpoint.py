@@ -1,0 +1,72 @@
+"""`Book` <-> JSON: the evidence of a rollout as it is kept in the object's status, so that a restart loses none.
+
+Called by `record`. Each gate is one text of numbers, so that `kubectl get -o yaml` stays readable.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from canary.core.book import Book, Tally
+from canary.core.eprocess import Evidence
+from canary.core.lenient import as_array, as_float, as_mapping, as_text
+from canary.core.unanswered import OpenRequests
+
+State = TypeVar("State", Evidence, OpenRequests, Tally)
+
+
+def render_book(book: Book) -> dict[str, object]:
+    """Write the evidence, as one text of numbers per gate."""
+    return {
+        "at": book.at,
+        "waited": book.waited,
+        "answered": book.answered,
+        "bounds": list(book.bounds),
+        "cut": sorted(book.cut),
+        "gates": {name: _line(evidence.numbers()) for name, evidence in sorted(book.evidence.items())},
+        "open": {place or "service": _line(state.numbers()) for place, state in sorted(book.open.items())},
+        "counted": {name: _line(_tally(tally)) for name, tally in sorted(book.tallies.items())},
+    }
+
+
+def parse_book(record: Mapping[str, object]) -> Book:
+    """Read it back; what no fold can have left is left out."""
+    places = {("" if place == "service" else place): text for place, text in as_mapping(record.get("open")).items()}
+    return Book(
+        at=as_float(record.get("at")),
+        waited=as_float(record.get("waited")),
+        answered=as_float(record.get("answered")),
+        bounds=tuple(as_float(bound) for bound in as_array(record.get("bounds"))),
+        cut=frozenset(as_float(bound) for bound in as_array(record.get("cut"))),
+        evidence=_states(as_mapping(record.get("gates")), Evidence.from_numbers),
+        open=_states(places, OpenRequests.from_numbers),
+        tallies=_states(as_mapping(record.get("counted")), _read_tally),
+    )
+
+
+def _states(texts: Mapping[str, object], read: Callable[[tuple[float, ...]], State]) -> dict[str, State]:
+    """Restore what can be restored: evidence that no fold can have left is as good as none."""
+    states = {}
+    for name, text in texts.items():
+        try:
+            states[name] = read(tuple(float(number) for number in as_text(text).split()))
+        except ValueError:
+            continue
+    return states
+
+
+def _line(numbers: tuple[float, ...]) -> str:
+    return " ".join(repr(number) for number in numbers)
+
+
+def _tally(tally: Tally) -> tuple[float, ...]:
+    return (tally.canary_requests, tally.canary_failures, tally.stable_requests, tally.stable_failures)
+
+
+def _read_tally(numbers: tuple[float, ...]) -> Tally:
+    canary_requests, canary_failures, stable_requests, stable_failures = numbers
+    return Tally(
+        canary_requests=canary_requests,
+        canary_failures=canary_failures,
+        stable_requests=stable_requests,
+        stable_failures=stable_failures,
+    )

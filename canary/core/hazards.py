@@ -1,0 +1,105 @@
+"""What may befall a rollout in more than one phase: abort, failing evidence, lost pods, silence, a newer revision.
+
+Predicates and turns for the chains of `progressing` and `promoting`.
+"""
+
+from dataclasses import replace
+
+from canary.core import guards
+from canary.core.facts import Facts
+from canary.core.formats import show_weight
+from canary.core.questions import GateReply
+from canary.core.rules import Turn, at_weight, fail, stay
+from canary.core.spec import WebhookKind, Weight
+from canary.core.status import Reason
+
+
+def aborted(facts: Facts) -> bool:
+    """Tell whether someone aborted this very rollout."""
+    return facts.spec.abort == facts.rollout.id
+
+
+def fail_aborted(facts: Facts) -> Turn:
+    """Roll back by order."""
+    return fail(facts, Reason.ABORTED, f"spec.abort names {facts.rollout.id}")
+
+
+def failed(facts: Facts) -> bool:
+    """Tell whether the evidence or a webhook speaks against the release."""
+    return _verdict(facts) is not None
+
+
+def fail_judged(facts: Facts) -> Turn:
+    """Roll back by evidence."""
+    reason, message = _verdict(facts) or (Reason.ROLLED_BACK, "")
+    return fail(facts, reason, message)
+
+
+def _verdict(facts: Facts) -> tuple[Reason, str] | None:
+    judgement = facts.judgement
+    if judgement is not None and judgement.fault is not None:
+        return judgement.fault, judgement.message
+    for name, reply in facts.replies.get(WebhookKind.ROLLBACK, []):
+        if isinstance(reply, GateReply) and reply.yes:
+            return Reason.WEBHOOK_VETO, f"webhook {name!r} asks for a rollback ({reply.detail})"
+    return None
+
+
+def pods_lost(facts: Facts) -> bool:
+    """Tell whether the ready pods carry another weight than the one in force."""
+    return facts.rollout.step >= 0 and bearable(facts) != facts.status.weight
+
+
+def bearable(facts: Facts) -> Weight:
+    """Find what the canary's ready pods carry of the step's weight. Growth of stable since then is no loss."""
+    rollout = facts.rollout
+    if facts.serving >= rollout.needed:
+        return facts.step_weight
+    return guards.carried(facts.serving, rollout.stable_replicas, facts.step_weight)
+
+
+def follow_pods(facts: Facts) -> Turn:
+    """Withdraw the weight to what is carried, or give it back."""
+    weight, before = bearable(facts), facts.status.weight
+    status = at_weight(facts.status, weight)
+    rollout = facts.rollout
+    counts = (
+        f"{facts.serving} of the {rollout.needed} canary pods that {show_weight(facts.step_weight)} wants are ready"
+    )
+    if weight < before:
+        message = f"Weight {show_weight(before)} is withdrawn to {show_weight(weight)}: {counts}."
+        return Turn(status=replace(status, reason=Reason.CAPACITY_WITHDRAWN, message=message))
+    message = f"Weight {show_weight(weight)} again: {counts}; the dwell starts over."
+    return Turn(status=replace(status, reason=Reason.GATHERING, message=message))
+
+
+def stable_not_ready(facts: Facts) -> bool:
+    """Tell whether stable lacks pods."""
+    return bool(guards.stable_trouble(facts.seen.stable))
+
+
+def hold_stable(facts: Facts) -> Turn:
+    """Hold until stable is well; the split is never moved onto a side that is not ready."""
+    return stay(facts, Reason.STABLE_NOT_READY, f"Held: {guards.stable_trouble(facts.seen.stable)}.")
+
+
+def silent(facts: Facts) -> bool:
+    """Tell whether the last reading says nothing."""
+    return facts.silence is not None or (facts.status.reason in _SILENCES and facts.status.book.waited > 0)
+
+
+_SILENCES = (Reason.METRICS_UNREACHABLE, Reason.NO_DATA, Reason.NO_TRAFFIC, Reason.STALE_DATA)
+
+
+def hold_silent(facts: Facts) -> Turn:
+    """Hold: an outage never counts against a release."""
+    if facts.silence is None:  # a look between two readings
+        return Turn(status=facts.status)
+    reason, detail = facts.silence
+    return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {detail}.")
+
+
+def superseded_by(facts: Facts) -> str:
+    """Name the canary Deployment's revision where it is another one than the rollout's."""
+    canary = facts.seen.canary
+    return canary.revision if canary is not None and canary.revision not in ("", facts.rollout.revision) else ""

@@ -1,0 +1,55 @@
+"""JSON read back leniently: what is not of the wanted type is as good as absent.
+
+Used by `record` and `checkpoint`, for records that an older program or a hand may have written. What a user writes is
+read strictly, by `fields`.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from canary.core.formats import weight as read_weight
+from canary.core.spec import Weight
+
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def as_mapping(value: object) -> Mapping[str, object]:
+    """Read an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_array(value: object) -> list[object]:
+    """Read a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_text(value: object) -> str:
+    """Read a text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def as_int(value: object, default: int = 0) -> int:
+    """Read a whole number, else `default`."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def as_float(value: object) -> float:
+    """Read a number, else 0."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+def as_seconds(value: object) -> timedelta:
+    """Read a number of seconds, else none."""
+    return timedelta(seconds=max(0.0, as_float(value)))
+
+
+def as_weight(value: object) -> Weight:
+    """Read a weight as `formats` writes it, else 0."""
+    return read_weight(value) or 0
+
+
+def as_member(kind: type[Member], value: object, default: Member) -> Member:
+    """Read a member of an enumeration, else `default`."""
+    return next((member for member in kind if member == value), default)

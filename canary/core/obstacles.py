@@ -1,0 +1,100 @@
+"""What stands in the way of any rollout: deletion, an older rival, missing objects, a split that is not ours.
+
+Predicates and turns for the chains of several phases; `converge` asks the same predicates before it touches anything.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from canary.core.facts import Facts
+from canary.core.rules import Turn, at_weight, retreat, stay
+from canary.core.status import Reason
+
+LET_GO = timedelta(seconds=60)  # how long a deleted Canary waits for a stable without ready pods
+
+
+def deleted(facts: Facts) -> bool:
+    """Tell whether the object waits for us to let it go."""
+    return facts.seen.deleted_at is not None
+
+
+def let_go(facts: Facts) -> Turn:
+    """Give traffic back to stable; the finalizer comes off once the split says so."""
+    deleted_at = facts.seen.deleted_at or facts.seen.at
+    weight = 0 if facts.seen.at - deleted_at > LET_GO else retreat(facts)
+    waits = "; stable has no ready pod, so the canary keeps its traffic for up to 60 s" if weight else ""
+    message = f"The Canary is being deleted: traffic returns to {facts.spec.stable.service}{waits}."
+    return Turn(status=replace(at_weight(facts.status, weight), reason=Reason.DELETED, message=message))
+
+
+def conflict(facts: Facts) -> bool:
+    """Tell whether an older Canary owns what we claim."""
+    return bool(facts.seen.wiring.rival)
+
+
+def yield_to_rival(facts: Facts) -> Turn:
+    """Touch nothing."""
+    rival = facts.seen.wiring.rival
+    message = f"Canary {rival} is older and claims the same Service, Deployment or split; this one touches nothing."
+    return stay(facts, Reason.CONFLICT, message)
+
+
+def miswired(facts: Facts) -> bool:
+    """Tell whether something that the spec names does not exist."""
+    return wiring_trouble(facts) is not None
+
+
+def wiring_trouble(facts: Facts) -> tuple[Reason, str] | None:
+    """Name the field, the value and what is missing."""
+    wiring, spec = facts.seen.wiring, facts.spec
+    fields = {
+        "spec.service": spec.service,
+        "spec.stable.service": spec.stable.service,
+        "spec.canary.service": spec.canary.service,
+    }
+    for field, name in fields.items():
+        if name in wiring.missing_services:
+            return (
+                Reason.SERVICE_MISSING,
+                f"{field}: Service {name!r} does not exist in namespace {facts.seen.key.namespace}",
+            )
+    sides = (
+        ("spec.stable.deployment", spec.stable.deployment, facts.seen.stable),
+        ("spec.canary.deployment", spec.canary.deployment, facts.seen.canary),
+    )
+    for field, name, workload in sides:
+        if workload is None:
+            return (
+                Reason.DEPLOYMENT_MISSING,
+                f"{field}: Deployment {name!r} does not exist in namespace {facts.seen.key.namespace}",
+            )
+    if wiring.unsupported:
+        return Reason.SPLIT_UNSUPPORTED, wiring.unsupported
+    return None
+
+
+def hold_miswired(facts: Facts) -> Turn:
+    """Hold and say what is missing."""
+    reason, message = wiring_trouble(facts) or (Reason.READY, "")
+    return stay(facts, reason, message)
+
+
+def not_ours(facts: Facts) -> bool:
+    """Tell whether the live split is about another service or other backends."""
+    split, spec = facts.seen.split, facts.spec
+    if split is None:
+        return False
+    return split.service != spec.service or set(split.weights) != {spec.stable.service, spec.canary.service}
+
+
+def hold_not_ours(facts: Facts) -> Turn:
+    """Refuse to write a split that someone else uses."""
+    split = facts.seen.split
+    if split is None:
+        return stay(facts, Reason.NOT_OURS, "")
+    ours = sorted((facts.spec.stable.service, facts.spec.canary.service))
+    message = (
+        f"spec.route.name: TrafficSplit {split.name!r} splits {split.service!r} into {sorted(split.weights)}, not"
+        f" {facts.spec.service!r} into {ours}; nothing is written to it"
+    )
+    return stay(facts, Reason.NOT_OURS, message)

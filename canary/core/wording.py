@@ -1,0 +1,53 @@
+"""The evidence in words: what was counted, how the odds stand, what is still missing. For messages, events and status.
+
+Called by the rules of `progressing` and `promoting`.
+"""
+
+from canary.core.facts import Facts
+from canary.core.formats import show_weight
+from canary.core.judgement import Verdict
+from canary.core.ripeness import ANSWERED, EARLIEST_PASS, passed
+from canary.core.status import Phase
+
+
+def evidence_line(facts: Facts) -> str:
+    """Word the evidence in one line: requests at this weight, odds, gates that passed."""
+    judgement = facts.judgement
+    if judgement is None or facts.rollout.step < 0:
+        return "no request has been sent to it yet"
+    good = sum(verdict is Verdict.PASS for verdict in judgement.verdicts.values())
+    odds = max(judgement.against, judgement.alone)
+    return (
+        f"{facts.status.book.answered:.0f} canary requests answered at {show_weight(facts.status.weight)}, odds {odds:.2g}:1 against"
+        f" ({1 / facts.spec.risk.alpha:.0f}:1 roll back), {good} of {len(judgement.verdicts)} gates passed"
+    )
+
+
+def waits_for(facts: Facts) -> str:
+    """Word what the step still lacks."""
+    rollout, judgement, book = facts.rollout, facts.judgement, facts.status.book
+    if judgement is None or book.at == 0:
+        return "waiting for a first reading"
+    lacks = []
+    if not facts.settled:
+        lacks.append("the split to be as intended")
+    if rollout.step >= 0 and rollout.dwelt < facts.spec.dwell and facts.status.phase is Phase.PROGRESSING:
+        lacks.append(f"the dwell, {rollout.dwelt.total_seconds():.0f} of {facts.spec.dwell.total_seconds():.0f} s")
+    if rollout.step >= 0 and book.answered < ANSWERED:
+        lacks.append(f"canary requests, {book.answered:.0f} of {ANSWERED} answered")
+    if rollout.step >= 0 and not judgement.calm and facts.status.phase is Phase.PROGRESSING:
+        lacks.append("evidence on the release's side")
+    if facts.bridge <= rollout.step and facts.status.phase is Phase.PROGRESSING and not passed(facts):
+        lacks.append(_waits_for_pass(facts))
+    if facts.status.phase is Phase.BAKING and rollout.baked < facts.spec.bake:
+        lacks.append(f"the bake, {rollout.baked.total_seconds():.0f} of {facts.spec.bake.total_seconds():.0f} s")
+    return "waiting for " + ", ".join(lacks) if lacks else "nothing is missing"
+
+
+def _waits_for_pass(facts: Facts) -> str:
+    judgement = facts.judgement
+    slow = [g for g in judgement.gates if g.verdict is not Verdict.PASS] if judgement is not None else []
+    if not slow:
+        return f"PASS, which counts from {EARLIEST_PASS.total_seconds():.0f} s after the first weight"
+    worst = min(slow, key=lambda g: g.passing)
+    return f"PASS of {len(slow)} gates, {worst.name} has {worst.passing:.2g} of {1 / facts.spec.risk.beta:.0f}"
