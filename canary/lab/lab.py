@@ -78,6 +78,11 @@ class Lab:
         """The administrator's kubeconfig."""
         return self.plane.kubeconfig
 
+    @property
+    def truth_url(self) -> str:
+        """Where other processes read the clients' counts as JSON."""
+        return f"{self.discovery.url}/truth"
+
     async def __aenter__(self) -> Self:
         try:
             await self._start()

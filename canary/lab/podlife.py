@@ -12,7 +12,7 @@ from canary.adapters.api import Api
 from canary.errors import ClusterUnreachable, Conflict, InvalidSpec, NotFound
 from canary.lab.behaviour import CLIENT, Behaviour, parse_behaviour
 from canary.lab.clients import Load, parse_load
-from canary.lab.pods import Pod
+from canary.lab.pods import MESH_LABEL, OWNER_LABEL, Pod, parse_pod
 from canary.lab.podstatus import Condition, StatusWriter, Waiting, stamp
 from canary.lab.probing import Prober
 from canary.lab.sandbox import Sandbox, Surroundings
@@ -43,6 +43,8 @@ class PodLife:
 
     async def run(self, ip: str, node: str) -> None:
         """Follow the pod to its end. Raises NotFound or Conflict where it vanishes under us."""
+        if not self.leaving.is_set():
+            await self._inject()
         if not self._pod.node and not self.leaving.is_set():
             await self._bind()
         self._pod = replace(self._pod, ip=ip)
@@ -55,6 +57,14 @@ class PodLife:
         else:
             await self._live(behaviour, load)
         await self._remove()
+
+    async def _inject(self) -> None:
+        """Label the pod as Linkerd's injector does. The pod, not its template: a template is copied at promotions."""
+        if not self._pod.asks_for_mesh or self._pod.meshed:
+            return
+        owner = {OWNER_LABEL: self._pod.owner} if self._pod.owner else {}
+        labels = {MESH_LABEL: "linkerd", "linkerd.io/workload-ns": self._pod.namespace, **owner}
+        self._pod = parse_pod(await self._api.patch(self._path, {"metadata": {"labels": labels}}))
 
     async def _bind(self) -> None:
         body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": self._pod.name}}

@@ -14,6 +14,8 @@ PROXY = "linkerd-proxy"
 ADMIN_PORT = 4191
 DOMAIN = "cluster.local"
 MESH_LABEL = "linkerd.io/control-plane-ns"
+OWNER_LABEL = "linkerd.io/proxy-deployment"
+INJECT = "linkerd.io/inject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Pod:
     ip: str  # "" until the node agent gave it one
     node: str
     labels: Mapping[str, str]
+    asks_for_mesh: bool  # by its annotation; the labels come from the injector
     owner: str  # name of the Deployment, "" without one
     service_account: str
     containers: tuple[Json, ...]  # sidecars that are init containers included
@@ -80,6 +83,7 @@ def parse_pod(obj: Json) -> Pod:
         ip=text(obj, "status", "podIP"),
         node=text(obj, "spec", "nodeName"),
         labels=labels,
+        asks_for_mesh=strings(obj, "metadata", "annotations").get(INJECT) == "enabled",
         owner=_owner(obj, labels),
         service_account=text(obj, "spec", "serviceAccountName") or "default",
         containers=tuple(containers),
@@ -115,7 +119,7 @@ def _probe(app: Json) -> Probe | None:
 
 
 def _owner(obj: Json, labels: Mapping[str, str]) -> str:
-    injected = labels.get("linkerd.io/proxy-deployment", "")
+    injected = labels.get(OWNER_LABEL, "")
     if injected:
         return injected
     owners = [

@@ -6,6 +6,7 @@ inbound traffic too, as on the real proxy: the noise that every query has to lea
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -16,6 +17,13 @@ from canary.lab.pods import ADMIN_PORT
 RETAIN = 600.0  # seconds for which the proxy keeps idle series
 CERTIFICATE = 24 * 3600.0
 OK = Ending(200, failed=False)
+
+
+@dataclass(slots=True)
+class _Connections:
+    opened: int = 0
+    open: bool = False
+    closed: float = 0.0
 
 
 class Proxy:
@@ -29,18 +37,20 @@ class Proxy:
         self._ip = ip
         self._retain = retain
         self._started = time.time()
-        self._connections: dict[str, tuple[int, int]] = {}  # opened, open
+        self._connections: dict[str, _Connections] = {}
         self._failfast = 0
 
     def connected(self, labels: str) -> None:
         """Note the one connection that two proxies keep between them."""
-        if self._connections.get(labels, (0, 0))[1] == 0:
-            self._connections[labels] = (self._connections.get(labels, (0, 0))[0] + 1, 1)
+        found = self._connections.setdefault(labels, _Connections())
+        found.opened += not found.open
+        found.open = True
 
     def disconnected(self, labels: str) -> None:
         """Note its end."""
         if labels in self._connections:
-            self._connections[labels] = (self._connections[labels][0], 0)
+            self._connections[labels].open = False
+            self._connections[labels].closed = time.monotonic()
 
     def failed_fast(self) -> None:
         """Count a 504 made here: no endpoint series shows it."""
@@ -72,6 +82,11 @@ class Proxy:
         """Write the whole page, forgetting idle series first."""
         for registry in (self.plain, self.routes, self.actual):
             registry.forget_idle(now - self._retain)
+        self._connections = {
+            labels: found
+            for labels, found in self._connections.items()
+            if found.open or found.closed > now - self._retain
+        }
         lines = [*self.plain.render(), *self.routes.render(), *self.actual.render(), *self._transport()]
         lines += family(
             "outbound_http_errors_total",
@@ -91,8 +106,8 @@ class Proxy:
         return "\n".join([*lines, "# EOF", ""])
 
     def _transport(self) -> list[str]:
-        opened = [(labels, count) for labels, (count, _) in self._connections.items()]
-        still = [(labels, count) for labels, (_, count) in self._connections.items()]
+        opened = [(labels, found.opened) for labels, found in self._connections.items()]
+        still = [(labels, int(found.open)) for labels, found in self._connections.items()]
         return [
             *family("tcp_open_total", "counter", "Total count of opened connections", opened),
             *family("tcp_open_connections", "gauge", "Number of currently-open connections", still),

@@ -10,7 +10,7 @@ from copy import deepcopy
 from canary.adapters.api import Json
 from canary.lab.behaviour import CLIENT
 from canary.lab.fields import strings, table, text
-from canary.lab.pods import ADMIN_PORT, MESH_LABEL, PROXY
+from canary.lab.pods import ADMIN_PORT, INJECT, PROXY
 
 NAMESPACE, APEX, STABLE, CANARY = "yamtam", "yamtam-agent", "yamtam-agent-stable", "yamtam-agent-canary"
 PORT = 8080
@@ -25,6 +25,7 @@ def yamtam(
     stable: Mapping[str, str] = CALM,
     canary: Mapping[str, str] = CALM,
     clients: int = 1,
+    namespace: str = NAMESPACE,
 ) -> list[Json]:
     """Return the seed's service with its clients, meshed; `stable` and `canary` are the environments of their pods."""
     load = _deployment(
@@ -36,7 +37,18 @@ def yamtam(
         name = text(obj, "metadata", "name")
         if obj["kind"] == "Deployment" and name in environments:
             _set_env(obj, environments[name])
-    return [inject(obj) for obj in objects]
+    return [inject(_moved(obj, namespace)) for obj in objects]
+
+
+def _moved(obj: Json, namespace: str) -> Json:
+    """Return the object in another namespace; the ServiceProfile's name carries it, too."""
+    metadata = {**table(obj, "metadata")}
+    if "namespace" in metadata:
+        metadata["namespace"] = namespace
+    metadata["name"] = text(obj, "metadata", "name").replace(f".{NAMESPACE}.svc.", f".{namespace}.svc.")
+    if obj["kind"] == "Namespace":
+        metadata["name"] = namespace
+    return {**obj, "metadata": metadata}
 
 
 def service() -> list[Json]:
@@ -66,7 +78,7 @@ def service() -> list[Json]:
     ]
 
 
-def canary(spec: Mapping[str, object] | None = None) -> Json:
+def canary(spec: Mapping[str, object] | None = None, namespace: str = NAMESPACE) -> Json:
     """Return the Canary of the example; `spec` replaces or adds fields, such as the demo's short times."""
     gates = {
         "successRate": {"min": "99%"},
@@ -81,7 +93,7 @@ def canary(spec: Mapping[str, object] | None = None) -> Json:
         "route": {"kind": "TrafficSplit", "name": "yamtam-canary"},
         "gates": gates,
     }
-    metadata = {"name": APEX, "namespace": NAMESPACE}
+    metadata = {"name": APEX, "namespace": namespace}
     return {
         "apiVersion": "canary.dev/v1alpha1",
         "kind": "Canary",
@@ -91,22 +103,12 @@ def canary(spec: Mapping[str, object] | None = None) -> Json:
 
 
 def inject(obj: Json) -> Json:
-    """Return the object as Linkerd's injector would leave it: a Deployment that asks for it gets its proxy."""
+    """Give a Deployment that asks for the mesh its proxy's container; the node agent labels the pods made from it."""
     template = table(obj, "spec", "template")
-    if (
-        obj.get("kind") != "Deployment"
-        or strings(template, "metadata", "annotations").get("linkerd.io/inject") != "enabled"
-    ):
+    if obj.get("kind") != "Deployment" or strings(template, "metadata", "annotations").get(INJECT) != "enabled":
         return obj
     injected = deepcopy(obj)
     template = table(injected, "spec", "template")
-    metadata = table(template, "metadata")
-    metadata["labels"] = {
-        **strings(metadata, "labels"),
-        MESH_LABEL: "linkerd",
-        "linkerd.io/workload-ns": text(obj, "metadata", "namespace"),
-        "linkerd.io/proxy-deployment": text(obj, "metadata", "name"),
-    }
     containers = table(template, "spec")["containers"]
     if isinstance(containers, list) and not any(text(container, "name") == PROXY for container in containers):
         ports = [
@@ -161,7 +163,7 @@ def _deployment(name: str, image: str, replicas: int, env: Mapping[str, str], po
         app["readinessProbe"] = probe
     if env:
         app["env"] = [{"name": key, "value": value} for key, value in env.items()]
-    metadata = {"labels": {"app": name}, "annotations": {"linkerd.io/inject": "enabled"}}
+    metadata = {"labels": {"app": name}, "annotations": {INJECT: "enabled"}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

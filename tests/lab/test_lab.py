@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from canary.lab.controlplane import PlaneFailed, choose
 from canary.lab.fields import rows, table, text
 from canary.lab.lab import Lab, LabSettings, NotReady, read_manifests
 from canary.lab.promfetch import NoPrometheus, find_prometheus
+from canary.lab.truth import Tally
 from tests.lab.world import eventually
 
 SPLIT = "/apis/split.smi-spec.io/v1alpha1/namespaces/yamtam/trafficsplits/yamtam-canary"
@@ -35,12 +35,12 @@ async def _prometheus() -> None:
         pytest.param("real", marks=[pytest.mark.controlplane, pytest.mark.slow, pytest.mark.timeout(120)]),
     ]
 )
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     try:
         choose(request.param, tmp_path / "probe")
     except PlaneFailed as error:
         pytest.skip(error.hint)
-    yield request.param
+    return str(request.param)
 
 
 async def weigh(lab: Lab, canary: int) -> None:
@@ -77,8 +77,7 @@ async def test_a_release_is_shipped_by_its_environment_and_counted_alike_by_ever
         await weigh(lab, 500)
         await eventually(lambda: lab.truth.total(service=seed.CANARY).failed >= 20, within=20)
         await weigh(lab, 0)
-        await eventually(lambda: lab.truth.total(service=seed.CANARY).open == 0)
-        seen = lab.truth.total(service=seed.CANARY)
+        seen = await at_rest(lab)
         client = f'response_total{{direction="outbound",dst_service="{seed.CANARY}"}}'
 
         tasks = lab.truth.total(service=seed.CANARY, route="POST /api/task")
@@ -96,6 +95,15 @@ async def test_a_release_is_shipped_by_its_environment_and_counted_alike_by_ever
     assert time.monotonic() - began < 3
     with pytest.raises(aiohttp.ClientConnectorError):
         await counted(lab, "up")
+
+
+async def at_rest(lab: Lab) -> Tally:
+    """Return the canary's counts once its weight of 0 has reached the clients and no request is under way."""
+    before, now = Tally(sent=-1), lab.truth.total(service=seed.CANARY)
+    while now.open or now != before:
+        await asyncio.sleep(0.3)
+        before, now = now, lab.truth.total(service=seed.CANARY)
+    return now
 
 
 async def agrees(lab: Lab, promql: str, count: int) -> bool:

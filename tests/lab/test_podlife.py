@@ -10,7 +10,7 @@ import pytest
 
 from canary.adapters.api import Api, Json
 from canary.errors import NotFound
-from canary.lab import podlife
+from canary.lab import podlife, seed
 from canary.lab.addresses import Block, loopback
 from canary.lab.apiserver.plane import EmbeddedPlane
 from canary.lab.fields import look, rows, text
@@ -204,6 +204,16 @@ async def is_gone(cluster: Cluster) -> bool:
     except NotFound:
         return True
     return False
+
+
+async def test_a_pod_that_asks_for_the_mesh_is_labelled_by_its_owner(cluster: Cluster) -> None:
+    deployment = next(obj for obj in reversed(seed.yamtam()) if text(obj, "metadata", "name") == seed.CANARY)
+    metadata = {"name": seed.CANARY, "namespace": "default"}
+    await cluster.api.create("/apis/apps/v1/namespaces/default/deployments", {**deployment, "metadata": metadata})
+    await eventually(lambda: any(pod.ready for pod in cluster.mesh.pods.values()))
+    (pod,) = cluster.mesh.pods.values()
+    assert (pod.meshed, pod.owner) == (True, seed.CANARY)
+    assert pod.labels["linkerd.io/proxy-deployment"] == seed.CANARY
 
 
 async def test_pods_of_another_node_are_left_alone(cluster: Cluster) -> None:
