@@ -61,7 +61,9 @@ class Server:
         return [f"{row.say} [{row.method} {filled(row.path, names)}]: {each}" for each in wrong]
 
     async def _asked(self, row: Row, names: Mapping[str, str]) -> tuple[list[str], object]:
-        response = await self._client.request(row.method, str(filled(row.path, names)), **_content(row, names))
+        headers, content = _content(row, names)
+        path = str(filled(row.path, names))
+        response = await self._client.request(row.method, path, headers=headers, content=content)
         answer = _parsed(response)
         wrong = list(differences(filled(row.answer, names), answer)) if row.answer is not None else []
         wrong += [f"{path} should not be there" for path in row.absent if at(answer, path) is not None]
@@ -75,7 +77,8 @@ class Server:
         glue = "&" if "?" in path else "?"
         url = f"{path}{glue}watch=true&timeoutSeconds={row.seconds:.0f}"
         wrong: list[str] = []
-        async with self._client.stream("GET", url, **_content(row, names)) as response:
+        headers, _ = _content(row, names)
+        async with self._client.stream("GET", url, headers=headers) as response:
             if response.status_code != row.code:
                 return [f"{response.status_code}, wanted {row.code}: {await response.aread()!r}"], None
             for each in row.meanwhile:
@@ -85,13 +88,12 @@ class Server:
         return wrong + list(differences(wanted, events, "events")), events
 
 
-def _content(row: Row, names: Mapping[str, str]) -> dict[str, object]:
+def _content(row: Row, names: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
     headers = dict(row.headers)
     if row.body is None:
-        return {"headers": headers}
+        return headers, None
     body = filled(row.body, names)
-    headers["Content-Type"] = row.type
-    return {"headers": headers, "content": body if isinstance(body, str) else json.dumps(body)}
+    return headers | {"Content-Type": row.type}, body if isinstance(body, str) else json.dumps(body)
 
 
 def _parsed(response: httpx.Response) -> object:

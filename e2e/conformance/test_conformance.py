@@ -11,7 +11,9 @@ from e2e.conformance.rows import Scenario, all_rows, scenarios
 from e2e.conformance.server import Server
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["embedded", "real"])
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="module", params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)]
+)
 async def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     home: Path = tmp_path_factory.mktemp(request.param)
     try:
@@ -31,6 +33,10 @@ async def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.title)
 async def test_every_row_is_answered_as_the_table_says(server: Server, scenario: Scenario) -> None:
+    if server.name == "embedded" and scenario.title.startswith("rules:"):
+        pytest.importorskip(
+            "celpy", reason="the embedded server evaluates CEL rules only where cel-python is installed"
+        )
     names = await server.namespace()
     wrong: list[str] = []
     for row in scenario.rows:

@@ -7,16 +7,37 @@ from collections.abc import Callable, Iterator
 
 from canary.lab.apiserver.refusal import Cause
 from canary.lab.apiserver.resources import Resource
-from canary.lab.apiserver.schema import violations
+from canary.lab.apiserver.rules import broken, has_rules, is_able
+from canary.lab.apiserver.schema import ABSENT, under, violations
 from canary.lab.apiserver.selectors import by_selector
 from canary.lab.apiserver.tree import Object, branch, reached, rows, text
 
 
-def problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:
-    """Say what is wrong with an object, by its schema and by the rules of its kind."""
+def problems(resource: Resource, obj: Object, old: Object | None, subresource: str) -> list[Cause]:
+    """Say what is wrong with an object: by the schema of a custom kind, by the rules of a built-in one."""
+    if resource.custom:
+        return _schema_problems(resource.schema or {}, obj, old, subresource)
     check = _CHECKS.get(resource.store_kind)
-    by_schema = list(violations(resource.schema, obj)) if resource.schema is not None else []
-    return by_schema or (list(check(obj, old)) if check else [])
+    return list(check(obj, old)) if check else []
+
+
+_UNCHECKED = Cause("FieldValueInvalid", "<nil>", "Invalid value: null: some validation rules were not checked because "
+                   "the object was invalid; correct the existing errors to complete validation")  # fmt: skip
+_BLOCKING = {f"FieldValue{each}" for each in ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid")}
+
+
+def _schema_problems(schema: Object, obj: Object, old: Object | None, subresource: str) -> list[Cause]:
+    before: object = ABSENT if old is None else old
+    if subresource == "status":
+        status = branch(schema, "properties", "status")
+        found = violations(status, obj.get("status"), reached(old, "status"))
+        # Upstream validates the status by itself: messages name paths in it, fields the whole path.
+        causes = [Cause(each.reason, under("status", each.field), each.message) for each in found]
+    else:
+        causes = list(violations(schema, obj, before))
+    if has_rules(schema) and any(cause.reason in _BLOCKING for cause in causes):
+        return [*causes, _UNCHECKED]
+    return [*causes, *(broken(schema, obj, before) if is_able() and has_rules(schema) else ())]
 
 
 def _required(path: str) -> Cause:
@@ -112,8 +133,7 @@ def _crd(obj: Object, _old: Object | None) -> Iterator[Cause]:
                     f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group')  # fmt: skip
     for at, version in enumerate(rows(obj, "spec", "versions")):
         if not branch(version, "schema", "openAPIV3Schema"):
-            yield Cause("FieldValueRequired", f"spec.versions[{at}].schema.openAPIV3Schema",
-                        "Required value: schemas are required")  # fmt: skip
+            yield _required(f"spec.versions[{at}].schema.openAPIV3Schema")
     if sum(bool(version.get("storage")) for version in rows(obj, "spec", "versions")) != 1:
         yield Cause("FieldValueInvalid", "spec.versions",
                     'Invalid value: "array": must have exactly one version marked as storage version')  # fmt: skip

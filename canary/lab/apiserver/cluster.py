@@ -5,6 +5,7 @@
 
 from canary.lab.apiserver.objects import Caller, Objects, Target
 from canary.lab.apiserver.resources import Resource
+from canary.lab.apiserver.stamps import random_suffix, time_text
 from canary.lab.apiserver.store import Key
 from canary.lab.apiserver.tree import Object, branch, rows, text
 
@@ -41,6 +42,17 @@ class Cluster:
         target = self._target(kind, obj)
         status_of = Target(target.resource, target.namespace, target.name, "status")
         return self._objects.write(status_of, {**obj, "status": status}, _BY)
+
+    def tell(self, about: Object, reason: str, message: str, component: str) -> None:
+        """Write an Event about an object."""
+        meta, now = branch(about, "metadata"), time_text()
+        name, namespace = text(meta, "name"), text(meta, "namespace")
+        involved = {"apiVersion": about["apiVersion"], "kind": about["kind"], "name": name, "namespace": namespace}
+        involved |= {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        body: Object = {"metadata": {"name": f"{name}.{random_suffix(16)}"}, "involvedObject": involved}
+        body |= {"reason": reason, "message": message, "type": "Normal", "count": 1, "source": {"component": component}}
+        body |= {"firstTimestamp": now, "lastTimestamp": now, "reportingComponent": component}
+        self.create("events", namespace, body)
 
     def delete(self, key: Key) -> None:
         """Delete an object if it is still there, in the background."""

@@ -11,10 +11,12 @@ from canary.lab.apiserver.stamps import time_text
 from canary.lab.apiserver.tree import Object, branch, reached, rows, text, texts
 
 
-def establish(crd: Object, registry: Registry) -> Object:
-    """Serve what a definition declares; return the definition's status."""
+def establish(crd: Object, registry: Registry, revision: int) -> Object:
+    """Serve what a definition declares, from a revision on; return the definition's status."""
+    group, plural = text(crd, "spec", "group"), text(crd, "spec", "names", "plural")
+    since = next((each.since for each in registry if (each.group, each.plural) == (group, plural)), revision)
     withdraw(crd, registry)
-    for resource in _declared(crd):
+    for resource in _declared(crd, since):
         registry.add(resource)
     before = branch(crd, "status")
     storage = _storage(crd)
@@ -48,7 +50,7 @@ def _storage(crd: Object) -> str:
     return next(text(row, "name") for row in rows(crd, "spec", "versions") if row.get("storage"))
 
 
-def _declared(crd: Object) -> Iterator[Resource]:
+def _declared(crd: Object, since: int) -> Iterator[Resource]:
     spec = branch(crd, "spec")
     names = branch(spec, "names")
     for version in rows(spec, "versions"):
@@ -66,6 +68,7 @@ def _declared(crd: Object) -> Iterator[Resource]:
                 ),
                 custom=True,
                 stored_version=_storage(crd),
+                since=since,
                 schema=branch(version, "schema", "openAPIV3Schema"),
                 columns=tuple(rows(version, "additionalPrinterColumns")),
             )

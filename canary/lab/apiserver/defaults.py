@@ -4,6 +4,7 @@
 Deployment to another must compare equal afterwards, on this back end as on the real one.
 """
 
+from base64 import b64encode
 from collections.abc import Callable
 
 from canary.lab.apiserver.resources import Resource
@@ -69,8 +70,7 @@ def _pod(obj: Object, old: Object | None, _store: Store) -> None:
 
 
 def _template(obj: Object) -> None:
-    meta = grown(obj, "spec", "template", "metadata")
-    meta.setdefault("creationTimestamp", None)
+    grown(obj, "spec", "template", "metadata")
     pod_spec(grown(obj, "spec", "template", "spec"))
 
 
@@ -135,6 +135,13 @@ def _crd(obj: Object, old: Object | None, _store: Store) -> None:
         obj["status"] = {"conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []}
 
 
+def _secret(obj: Object, _old: Object | None, _store: Store) -> None:
+    obj.setdefault("type", "Opaque")
+    clear = obj.pop("stringData", None)
+    if isinstance(clear, dict):
+        grown(obj, "data").update({name: b64encode(str(value).encode()).decode() for name, value in clear.items()})
+
+
 def _event(obj: Object, _old: Object | None, _store: Store) -> None:
     for name, value in (("firstTimestamp", None), ("lastTimestamp", None), ("eventTime", None)):
         obj.setdefault(name, value)
@@ -151,4 +158,5 @@ _FILLERS: dict[str, Callable[[Object, Object | None, Store], None]] = {
     "namespaces": _namespace,
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
     "events": _event,
+    "secrets": _secret,
 }

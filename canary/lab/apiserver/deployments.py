@@ -13,6 +13,8 @@ from canary.lab.apiserver.tree import Object, branch, copied, count, grown, reac
 
 _KIND, _SETS = "deployments.apps", "replicasets.apps"
 HASH, REVISION = "pod-template-hash", "deployment.kubernetes.io/revision"
+_HISTORY = "deployment.kubernetes.io/revision-history"
+_COMPONENT = "deployment-controller"
 _DESIRED, _MAXIMUM = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
 _NOT_COPIED = ("kubectl.kubernetes.io/last-applied-configuration", REVISION, _DESIRED, _MAXIMUM,
                "deprecated.deployment.rollback.to")  # fmt: skip
@@ -76,7 +78,10 @@ def _make(cluster: Cluster, deployment: Object, old: list[Object]) -> Object:
     if least := count(deployment, "spec", "minReadySeconds"):
         spec["minReadySeconds"] = least
     body: Object = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta, "spec": spec}
-    return cluster.create(_SETS, namespace, body)
+    made = cluster.create(_SETS, namespace, body)
+    if size := _size(made):
+        _tell(cluster, deployment, f"{name}-{label}", 0, size)
+    return made
 
 
 def _first_size(deployment: Object, old: list[Object]) -> int:
@@ -102,6 +107,8 @@ def _numbered(cluster: Cluster, deployment: Object, new: Object, old: list[Objec
     highest = max((_revision(each) for each in old), default=0)
     revision = max(_revision(new), highest + 1 if _revision(new) <= highest else 1)
     annotations = _annotations(deployment, own) | {REVISION: str(revision)}
+    if before := text(own, REVISION) if _revision(new) != revision else "":
+        annotations[_HISTORY] = ",".join([*filter(None, [text(own, _HISTORY)]), before])
     return cluster.update(_SETS, {**new, "metadata": {**branch(new, "metadata"), "annotations": annotations}})
 
 
@@ -124,7 +131,14 @@ def _resize(cluster: Cluster, deployment: Object, replica_set: Object, size: int
     annotations = _annotations(deployment, branch(meta, "annotations"))
     spec = {**branch(current, "spec"), "replicas": size}
     cluster.update(_SETS, {**current, "metadata": {**meta, "annotations": annotations}, "spec": spec})
+    _tell(cluster, deployment, text(meta, "name"), _size(current), size)
     return True
+
+
+def _tell(cluster: Cluster, deployment: Object, name: str, before: int, after: int) -> None:
+    way = "up" if after > before else "down"
+    words = f"Scaled {way} replica set {name} from {before} to {after}"
+    cluster.tell(deployment, "ScalingReplicaSet", words, _COMPONENT)
 
 
 def _resize_alone(cluster: Cluster, deployment: Object, sets: list[Object]) -> None:

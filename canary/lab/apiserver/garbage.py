@@ -110,5 +110,5 @@ def reconcile_crd(cluster: Cluster, key: Key) -> float | None:
         crd = cluster.update(
             _CRDS, {**crd, "metadata": {**branch(crd, "metadata"), "finalizers": [*finalizers, _CLEANUP]}}
         )
-    cluster.update_status(_CRDS, crd, crds.establish(crd, cluster.registry))
+    cluster.update_status(_CRDS, crd, crds.establish(crd, cluster.registry, cluster.store.revision))
     return None

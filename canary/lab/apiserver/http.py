@@ -14,13 +14,22 @@ from aiohttp import web
 
 from canary.lab.apiserver import discovery, faults, listing, refusal, tables, watching
 from canary.lab.apiserver.faults import Faults
-from canary.lab.apiserver.objects import Caller, Objects, Target, unsupported
+from canary.lab.apiserver.objects import Caller, Objects, Target
 from canary.lab.apiserver.refusal import Refused
+from canary.lab.apiserver.resources import Resource
 from canary.lab.apiserver.selectors import by_query
 from canary.lab.apiserver.tree import Object, branch, text
 
 _LARGEST_BODY = 3 * 1024 * 1024
 _WATCH_SECONDS = 1800.0
+
+_YES = frozenset({"1", "true"})
+_LIST_OPTIONS = Resource(group="meta.k8s.io", plural="listoptions", kind="ListOptions")
+_MATCH_NEEDED = refusal.Cause(
+    "FieldValueForbidden",
+    "resourceVersionMatch",
+    "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+)
 
 
 class Front:
@@ -62,8 +71,10 @@ class Front:
             return _json(fixed)
         target = self._target(request.path)
         if target is None:
+            if self._is_served(request.path):
+                raise refusal.nothing_served()
             return web.Response(text="404 page not found\n", status=404)
-        if request.method == "GET" and request.query.get("watch") in {"1", "true"} and not target.subresource:
+        if request.method == "GET" and request.query.get("watch") in _YES and not target.name:
             return await self._watch(request, target)
         return await self._act(request, target)
 
@@ -88,6 +99,15 @@ class Front:
         if bool(namespace) > resource.namespaced or (name and resource.namespaced and not namespace):
             return None
         return Target(resource, namespace, name, subresource)
+
+    def _is_served(self, path: str) -> bool:
+        match path.strip("/").split("/"):
+            case ["api", "v1", *_]:
+                return True
+            case ["apis", group, version, *_]:
+                return version in self._objects.registry.versions(group)
+            case _:
+                return False
 
     async def _act(self, request: web.Request, target: Target) -> web.Response:
         by = _caller(request)
@@ -138,18 +158,21 @@ class Front:
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         query = request.query
-        fields = query.get("fieldSelector", "") + (f",metadata.name={target.name}" if target.name else "")
         store = self._objects.store
-        revision = listing.revision_of(query.get("resourceVersion", ""), store)
-        marks = query.get("sendInitialEvents") == "true"
+        revision = listing.revision_of(query.get("resourceVersion", ""), is_watch=True)
+        bookmarks, initial = query.get("allowWatchBookmarks") in _YES, query.get("sendInitialEvents") in _YES
+        if initial and query.get("resourceVersionMatch") != "NotOlderThan":
+            raise refusal.invalid(_LIST_OPTIONS, "", [_MATCH_NEEDED])
         wish = watching.Wish(
             resource=target.resource,
             namespace=target.namespace,
-            matches=by_query(query.get("labelSelector", ""), fields, target.resource.store_kind),
-            revision=None if marks else revision,
-            bookmarks=query.get("allowWatchBookmarks") in {"1", "true"},
+            matches=by_query(
+                query.get("labelSelector", ""), query.get("fieldSelector", ""), target.resource.store_kind
+            ),
+            revision=None if initial else revision,
+            bookmarks=bookmarks,
             seconds=float(query.get("timeoutSeconds") or _WATCH_SECONDS),
-            marks_initial_end=marks,
+            marks_initial_end=bookmarks,
         )
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
@@ -177,7 +200,7 @@ async def _body(request: web.Request, target: Target, *, any_type: bool = False)
         "application/yaml",
         "application/octet-stream",
     }:
-        raise unsupported(target.resource)
+        raise refusal.unsupported()
     raw = await request.read()
     try:
         body = yaml.safe_load(raw) if request.content_type.endswith("yaml") else json.loads(raw)

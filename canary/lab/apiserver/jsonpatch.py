@@ -2,14 +2,14 @@
 
 from typing import cast
 
-from canary.lab.apiserver.refusal import Refused, bad_request
+from canary.lab.apiserver.refusal import bad_request, unprocessable
 from canary.lab.apiserver.tree import Object, copied
 
 
 def apply_operations(obj: Object, operations: object) -> Object:
     """Apply operations in order to a copy; the first that does not apply refuses them all."""
     if not isinstance(operations, list):
-        raise bad_request("error decoding patch: a JSON patch must be an array of operations")
+        raise bad_request("error decoding patch: a JSON patch is an array of operations")
     root: Object = {"": copied(obj)}
     for operation in operations:
         if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
@@ -17,8 +17,7 @@ def apply_operations(obj: Object, operations: object) -> Object:
         try:
             _apply(root, operation)
         except (LookupError, ValueError) as error:
-            message = f"the server rejected our request due to an error in our request: {error}"
-            raise Refused(422, "Invalid", message) from error
+            raise unprocessable() from error
     return cast("Object", root[""])
 
 
@@ -28,7 +27,7 @@ def _apply(root: Object, operation: Object) -> None:
         case "add":
             _put(root, path, operation["value"], insert=True)
         case "replace":
-            _at(root, path)
+            # As upstream, and other than the RFC: a field that is not there is set.
             _put(root, path, operation["value"], insert=False)
         case "remove":
             _pop(root, path)

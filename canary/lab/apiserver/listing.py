@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 
 from canary.lab.apiserver.objects import Target, seen
-from canary.lab.apiserver.refusal import Refused, bad_request, expired
+from canary.lab.apiserver.refusal import Refused, bad_request, expired, internal
 from canary.lab.apiserver.selectors import by_query
 from canary.lab.apiserver.store import Compacted, Store
-from canary.lab.apiserver.tree import Object, count, text
+from canary.lab.apiserver.tree import Object, count, text, without
 
 
 def listed(target: Target, query: Mapping[str, str], store: Store) -> Object:
@@ -17,16 +17,15 @@ def listed(target: Target, query: Mapping[str, str], store: Store) -> Object:
     resource = target.resource
     token = _token(query.get("continue", ""))
     revision, after = count(token, "rv"), text(token, "start")
+    asked = _reached(query.get("resourceVersion", ""), store)
     if query.get("resourceVersionMatch") == "Exact" and not token:
-        revision = revision_of(query.get("resourceVersion", ""), store) or 0
-    else:
-        revision_of(query.get("resourceVersion", ""), store)
+        revision = asked
     objects = _selected(target, revision, store)
     if matches := by_query(query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.store_kind):
         objects = [obj for obj in objects if matches(obj)]
     meta: Object = {"resourceVersion": str(revision or store.revision)}
     objects = [obj for obj in objects if _place(obj) > after]
-    limit = int(query.get("limit") or 0)
+    limit = _number(query.get("limit") or "0")
     if 0 < limit < len(objects):
         if matches is None:
             meta["remainingItemCount"] = len(objects) - limit
@@ -34,21 +33,33 @@ def listed(target: Target, query: Mapping[str, str], store: Store) -> Object:
         following = {"rv": revision or store.revision, "start": _place(objects[-1])}
         meta["continue"] = base64.urlsafe_b64encode(json.dumps(following).encode()).decode()
     items = [seen(resource, obj) for obj in objects]
+    if not resource.custom:  # as upstream's typed lists
+        items = [without(item, "kind", "apiVersion") for item in items]
     return {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta, "items": items}
 
 
-def revision_of(given: str, store: Store) -> int | None:
+def revision_of(given: str, *, is_watch: bool = False) -> int | None:
     """Read a resourceVersion of a query; None when it asks for any."""
     if given in {"", "0"}:
         return None
     if not given.isdecimal():
-        raise bad_request(
-            f'resourceVersion: Invalid value: "{given}": strconv.ParseUint: parsing "{given}": invalid syntax'
-        )
-    if int(given) > store.revision:
-        message = f"Too large resource version: {given}, current: {store.revision}"
+        message = f'resourceVersion: Invalid value: "{given}": strconv.ParseUint: parsing "{given}": invalid syntax'
+        raise internal(message) if is_watch else bad_request(message)
+    return int(given)
+
+
+def _reached(given: str, store: Store) -> int:
+    revision = revision_of(given) or 0
+    if revision > store.revision:
+        message = f"Timeout: Too large resource version: {revision}, current: {store.revision}"
         cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
         raise Refused(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+    return revision
+
+
+def _number(given: str) -> int:
+    if not given.isdecimal():
+        raise bad_request(f'strconv.ParseInt: parsing "{given}": invalid syntax')
     return int(given)
 
 

@@ -6,10 +6,10 @@ client sends there is put back.
 
 import re
 
-from canary.lab.apiserver.refusal import Cause, bad_request
+from canary.lab.apiserver.refusal import Cause, bad_request, internal
 from canary.lab.apiserver.resources import Resource
 from canary.lab.apiserver.stamps import new_uid, random_suffix, time_text
-from canary.lab.apiserver.tree import Object, branch, count, text
+from canary.lab.apiserver.tree import Object, branch, count, text, texts
 
 SERVERS_OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -25,24 +25,23 @@ def born(resource: Resource, obj: Object, namespace: str) -> None:
     """Give a new object its name and identity, in place."""
     given = branch(obj, "metadata")
     if text(given, "resourceVersion"):
-        raise bad_request("resourceVersion should not be set on objects to be created")
+        raise internal("resourceVersion should not be set on objects to be created")
     mine = {name: value for name, value in given.items() if name not in (*SERVERS_OWN, "resourceVersion", "selfLink")}
     if not text(mine, "name") and text(mine, "generateName"):
         mine["name"] = text(mine, "generateName") + random_suffix()
-    mine["namespace"] = placed(mine, namespace)
-    if not namespace:
-        del mine["namespace"]
+    check_namespace(mine, namespace)
+    if namespace:
+        mine["namespace"] = namespace
     mine |= {"uid": new_uid(), "creationTimestamp": time_text()}
     if resource.generation_by or resource.custom:
         mine["generation"] = 1
     obj["metadata"] = mine
 
 
-def placed(meta: Object, namespace: str) -> str:
+def check_namespace(meta: Object, namespace: str) -> None:
     """Check the namespace an object names against the one of the request."""
     if text(meta, "namespace") not in {"", namespace}:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    return namespace
 
 
 def changed(resource: Resource, new: Object, old: Object, *, counts: bool) -> None:
@@ -64,11 +63,22 @@ def _counted(resource: Resource, obj: Object) -> list[object]:
     return [parts.get(name) for name in resource.generation_by]
 
 
-def name_problems(obj: Object) -> list[Cause]:
-    """Say what is wrong with an object's name."""
+def problems(obj: Object, old: Object | None) -> list[Cause]:
+    """Say what is wrong with the name of a new object, or with the finalizers of one that is to go."""
+    if old is not None:
+        return _late_finalizers(obj, old)
     name = text(obj, "metadata", "name")
     if not name:
         return [Cause("FieldValueRequired", "metadata.name", "Required value: name or generateName is required")]
     if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
         return [Cause("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {_SUBDOMAIN_RULE}')]
     return []
+
+
+def _late_finalizers(obj: Object, old: Object) -> list[Cause]:
+    late = sorted(set(texts(obj, "metadata", "finalizers")) - set(texts(old, "metadata", "finalizers")))
+    if not late or not text(old, "metadata", "deletionTimestamp"):
+        return []
+    shown = ", ".join(f'"{name}"' for name in late)
+    message = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
+    return [Cause("FieldValueForbidden", "metadata.finalizers", f"Forbidden: {message}")]

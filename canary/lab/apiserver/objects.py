@@ -4,13 +4,25 @@
 loop, so the check of a resourceVersion and the write after it cannot be separated.
 """
 
+import json
 from dataclasses import dataclass, field
 
 from canary.lab.apiserver import deletion, events, managed, metadata, patch, scale
 from canary.lab.apiserver.checks import problems
-from canary.lab.apiserver.defaults import fill
 from canary.lab.apiserver.decoding import decoded
-from canary.lab.apiserver.refusal import Cause, Refused, already_exists, bad_request, conflict, invalid, not_found
+from canary.lab.apiserver.defaults import fill
+from canary.lab.apiserver.refusal import (
+    Cause,
+    Refused,
+    already_exists,
+    bad_request,
+    conflict,
+    invalid,
+    not_found,
+    unpatchable,
+    unsupported,
+    unversioned,
+)
 from canary.lab.apiserver.resources import Registry, Resource
 from canary.lab.apiserver.stamps import time_text
 from canary.lab.apiserver.store import Key, Store
@@ -58,16 +70,16 @@ class Objects:
         resource = target.resource
         obj = decoded(resource, body, by.field_validation, by.warnings)
         metadata.born(resource, obj, target.namespace)
-        self._open_namespace(target)
+        self._open_namespace(target, text(obj, "metadata", "name"))
         if resource.has_status:
             obj.pop("status", None)
         fill(resource, obj, None, self.store)
-        self._check(resource, obj, None)
+        self._check(resource, obj, None, "")
         place = Target(resource, target.namespace, text(obj, "metadata", "name"))
         if self.store.get(place.key):
             raise already_exists(resource, place.name)
         managed.record(None, obj, by.manager, "")
-        return self._put(place, obj, by)
+        return seen(resource, self._put(place, obj, by))
 
     def replace(self, target: Target, body: Object, by: Caller) -> Object:
         """Write an object, its status or its scale anew."""
@@ -85,12 +97,18 @@ class Objects:
         """Change an object, its status or its scale."""
         resource = target.resource
         if content_type not in patch.TYPES or (content_type == patch.STRATEGIC and resource.custom):
-            raise unsupported(resource)
+            raise unsupported()
         before = self.get(target)
         after = patch.patched(before, change, content_type)
         if not after.get("kind") or not after.get("apiVersion"):
             after = {**after, "kind": before["kind"], "apiVersion": before["apiVersion"]}
-        return self.replace(target, after, by)
+        try:
+            return self.replace(target, after, by)
+        except Refused as refused:
+            if "strict decoding error" not in refused.message:
+                raise
+            why = refused.message[refused.message.index("strict decoding error") :]
+            raise unpatchable(json.dumps(after, separators=(",", ":")), why) from refused
 
     def delete(self, target: Target, options: Object, by: Caller) -> tuple[Object, bool]:
         """Delete an object or begin to; say whether it is gone."""
@@ -108,7 +126,7 @@ class Objects:
             raise invalid(target.resource, target.name, [Cause("FieldValueRequired", "target.name", "Required value")])
         if bound := text(old, "spec", "nodeName"):
             why = f'pod {target.name} is already assigned to node "{bound}"'
-            raise conflict(_PodBinding, target.name, why)
+            raise conflict(_POD_BINDING, target.name, why)
         pod = copied(old)
         pod["spec"] = {**branch(pod, "spec"), "nodeName": node}
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": time_text()}
@@ -127,17 +145,15 @@ class Objects:
         new = _isolated(target, new, old)
         metadata.changed(resource, new, old, counts=target.subresource != "status")
         fill(resource, new, old, self.store)
-        self._check(resource, new, old)
+        self._check(resource, new, old, target.subresource)
         if without(new, "metadata") == without(old, "metadata") and _meta(new) == _meta(old):
             return old
         managed.record(old, new, by.manager, target.subresource)
         if deletion.over(new):
-            return new if by.dry_run else self._finished(target, new)
+            if not by.dry_run:
+                self.store.remove(target.key)
+            return new
         return self._put(target, new, by)
-
-    def _finished(self, target: Target, new: Object) -> Object:
-        self.store.put(target.key, new)
-        return self.store.remove(target.key)
 
     def _put(self, target: Target, obj: Object, by: Caller) -> Object:
         stored = {**obj, "apiVersion": _stored_version(target.resource)}
@@ -149,31 +165,28 @@ class Objects:
             raise not_found(target.resource, target.name)
         return found
 
-    def _check(self, resource: Resource, obj: Object, old: Object | None) -> None:
-        if causes := (metadata.name_problems(obj) if old is None else []) + problems(resource, obj, old):
+    def _check(self, resource: Resource, obj: Object, old: Object | None, subresource: str) -> None:
+        if causes := metadata.problems(obj, old) + problems(resource, obj, old, subresource):
             raise invalid(resource, text(obj, "metadata", "name"), causes)
 
-    def _open_namespace(self, target: Target) -> None:
+    def _open_namespace(self, target: Target, name: str) -> None:
         if not target.namespace:
             return
         namespace = self.store.get(Key("namespaces", "", target.namespace))
         if namespace is None:
-            raise not_found(_Namespaces, target.namespace)
+            raise not_found(_NAMESPACES, target.namespace)
         if text(namespace, "metadata", "deletionTimestamp"):
-            raise deletion.closing(target.resource, target.name, target.namespace)
+            raise deletion.closing(target.resource, name, target.namespace)
 
     def _same_object(self, target: Target, new: Object, old: Object) -> None:
-        meta, before = branch(new, "metadata"), branch(old, "metadata")
+        meta = branch(new, "metadata")
         if text(meta, "name") not in {"", target.name}:
             sent, url = text(meta, "name"), target.name
             raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({url})")
-        metadata.placed(meta, target.namespace)
+        metadata.check_namespace(meta, target.namespace)
         self._preconditions(target, old, {"uid": meta.get("uid"), "resourceVersion": meta.get("resourceVersion")})
         if target.resource.custom and not text(meta, "resourceVersion"):
-            message = "Invalid value: 0: must be specified for an update"
-            raise invalid(
-                target.resource, text(before, "name"), [Cause("FieldValueInvalid", "metadata.resourceVersion", message)]
-            )
+            raise unversioned(target.resource, target.name)
 
     def _preconditions(self, target: Target, old: Object, wanted: Object) -> None:
         uid, version = text(wanted, "uid"), text(wanted, "resourceVersion")
@@ -191,13 +204,6 @@ def seen(resource: Resource, stored: Object) -> Object:
     return (
         stored if stored.get("apiVersion") == resource.api_version else {**stored, "apiVersion": resource.api_version}
     )
-
-
-def unsupported(resource: Resource) -> Refused:
-    """415: this resource is not patched that way."""
-    accepted = [each for each in patch.TYPES if not (resource.custom and each == patch.STRATEGIC)]
-    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
-    return Refused(415, "UnsupportedMediaType", message)
 
 
 def _isolated(target: Target, new: Object, old: Object) -> Object:
@@ -222,12 +228,5 @@ def _stored_version(resource: Resource) -> str:
     return f"{resource.group}/{version}" if resource.group else version
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    group: str
-    kind: str
-    plural: str
-
-
-_PodBinding = _Name("", "Pod", "pods/binding")
-_Namespaces = _Name("", "Namespace", "namespaces")
+_POD_BINDING = Resource(plural="pods/binding", kind="Pod")
+_NAMESPACES = Resource(plural="namespaces", kind="Namespace")

@@ -26,6 +26,7 @@ def status_of(
     }
     status: Object = {"observedGeneration": count(deployment, "metadata", "generation")}
     status |= {name: value for name, value in counts.items() if value}
+    status["terminatingReplicas"] = _sum(sets, "terminatingReplicas")
     is_enough = available >= wanted - share(deployment, "maxUnavailable")
     progressing, again = _progressing(deployment, status, new, created=created)
     # Upstream puts the condition that changed last at the end; the order carries no meaning.

@@ -3,6 +3,7 @@
 Raised anywhere below `http`, which is the only place that catches it.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -44,13 +45,13 @@ class Refused(Exception):
 
     def __init__(self, code: int, reason: str, message: str, details: Object | None = None) -> None:
         super().__init__(message)
-        self.code, self.reason, self.message, self.details = code, reason, message, details or {}
+        self.code, self.reason, self.message, self.details = code, reason, message, details
 
     def body(self) -> Object:
         """Return the Status object."""
         body: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        body |= {"message": self.message, "reason": self.reason}
-        if self.details:
+        body |= {"message": self.message} | ({"reason": self.reason} if self.reason else {})
+        if self.details is not None:
             body["details"] = self.details
         return body | {"code": self.code}
 
@@ -92,6 +93,43 @@ def invalid(resource: Named, name: str, causes: Sequence[Cause]) -> Refused:
     details = _details(resource, name, resource.kind)
     details["causes"] = [{"reason": each.reason, "message": each.message, "field": each.field} for each in causes]
     return Refused(422, "Invalid", f'{kind} "{name}" is invalid: {summary}', details)
+
+
+def unversioned(resource: Named, name: str) -> Refused:
+    """422: an update of this kind must say which version it was made of."""
+    cause = Cause("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+    details = _details(resource, name)
+    details["causes"] = [{"reason": cause.reason, "message": cause.message, "field": cause.field}]
+    return Refused(422, "Invalid", f'{qualified(resource)} "{name}" is invalid: {cause.line()}', details)
+
+
+def unpatchable(patch: str, why: str) -> Refused:
+    """422: what a patch makes cannot be read strictly."""
+    message = f"Invalid value: {json.dumps(patch)}: {why}"
+    causes = [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]
+    return Refused(422, "Invalid", f' "" is invalid: patch: {message}', {"causes": causes})
+
+
+def unprocessable() -> Refused:
+    """422: a JSON patch that does not apply."""
+    return Refused(422, "Invalid", "the server rejected our request due to an error in our request", {})
+
+
+def unsupported() -> Refused:
+    """415: a body in a format that is not read here."""
+    accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    return Refused(415, "UnsupportedMediaType", message)
+
+
+def nothing_served() -> Refused:
+    """404: the group is served, this resource of it is not."""
+    return Refused(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def internal(message: str) -> Refused:
+    """500: upstream's answer to some malformed requests, kept as it is."""
+    return Refused(500, "", message)
 
 
 def bad_request(message: str) -> Refused:

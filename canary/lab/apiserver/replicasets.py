@@ -8,6 +8,7 @@ from canary.lab.apiserver.store import Key
 from canary.lab.apiserver.tree import Object, branch, copied, count, rows, text
 
 _KIND, _PODS = "replicasets.apps", "pods"
+_COMPONENT = "replicaset-controller"
 _BURST = 500
 
 
@@ -19,14 +20,14 @@ def reconcile(cluster: Cluster, key: Key) -> float | None:
     active = [pod for pod in cluster.owned(_PODS, owner) if _is_active(pod)]
     if not text(owner, "metadata", "deletionTimestamp"):
         missing = count(owner, "spec", "replicas") - len(active)
-        for _ in range(min(missing, _BURST)):
-            active.append(cluster.create(_PODS, key.namespace, _pod(owner)))
+        active += [_made(cluster, owner) for _ in range(min(missing, _BURST))]
         if missing < 0:
             for pod in sorted(active, key=_worth)[:-missing]:
-                cluster.delete(Key(_PODS, key.namespace, text(pod, "metadata", "name")))
+                _drop(cluster, owner, pod)
                 active.remove(pod)
     waits = [_available_in(owner, pod) for pod in active if is_ready(pod)]
-    cluster.update_status(_KIND, owner, _status(owner, active, sum(wait <= 0 for wait in waits)))
+    leaving = sum(bool(text(pod, "metadata", "deletionTimestamp")) for pod in cluster.owned(_PODS, owner))
+    cluster.update_status(_KIND, owner, _status(owner, active, sum(wait <= 0 for wait in waits), leaving))
     return min((wait for wait in waits if wait > 0), default=None)
 
 
@@ -40,8 +41,11 @@ def _ready_condition(pod: Object) -> Object:
 
 
 def _is_active(pod: Object) -> bool:
-    gone = text(pod, "metadata", "deletionTimestamp")
-    return not gone and text(pod, "status", "phase") not in {"Succeeded", "Failed"}
+    return not text(pod, "metadata", "deletionTimestamp") and not _is_finished(pod)
+
+
+def _is_finished(pod: Object) -> bool:
+    return text(pod, "status", "phase") in {"Succeeded", "Failed"}
 
 
 def _available_in(owner: Object, pod: Object) -> float:
@@ -59,6 +63,18 @@ def _worth(pod: Object) -> tuple[bool, bool, bool, str]:
     return bool(text(pod, "spec", "nodeName")), text(pod, "status", "phase") == "Running", is_ready(pod), age
 
 
+def _made(cluster: Cluster, owner: Object) -> Object:
+    pod = cluster.create(_PODS, text(owner, "metadata", "namespace"), _pod(owner))
+    cluster.tell(owner, "SuccessfulCreate", f"Created pod: {text(pod, 'metadata', 'name')}", _COMPONENT)
+    return pod
+
+
+def _drop(cluster: Cluster, owner: Object, pod: Object) -> None:
+    name = text(pod, "metadata", "name")
+    cluster.delete(Key(_PODS, text(pod, "metadata", "namespace"), name))
+    cluster.tell(owner, "SuccessfulDelete", f"Deleted pod: {name}", _COMPONENT)
+
+
 def _pod(owner: Object) -> Object:
     template = copied(branch(owner, "spec", "template"))
     meta = {name: value for name, value in branch(template, "metadata").items() if name != "creationTimestamp"}
@@ -66,7 +82,7 @@ def _pod(owner: Object) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
 
 
-def _status(owner: Object, active: list[Object], available: int) -> Object:
+def _status(owner: Object, active: list[Object], available: int, leaving: int) -> Object:
     wanted = branch(owner, "spec", "template", "metadata", "labels").items()
     counts = {
         "fullyLabeledReplicas": sum(wanted <= branch(pod, "metadata", "labels").items() for pod in active),
@@ -74,4 +90,5 @@ def _status(owner: Object, active: list[Object], available: int) -> Object:
         "availableReplicas": available,
     }
     status: Object = {"replicas": len(active), **{name: value for name, value in counts.items() if value}}
+    status["terminatingReplicas"] = leaving
     return status | {"observedGeneration": count(owner, "metadata", "generation")}

@@ -28,6 +28,7 @@ class Resource:
     generation_by: tuple[str, ...] = ()  # top-level fields whose change makes a new generation
     put_creates: bool = False
     answers_deleted: bool = False  # DELETE answers the object, not a Status
+    since: int = 0  # the revision at which it came to be served: a watch knows nothing older
     schema: Object | None = None
     columns: tuple[Object, ...] = field(default=())
 

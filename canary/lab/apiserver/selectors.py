@@ -24,7 +24,7 @@ _FIELDS = {
     "events": (
         "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
         "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
-        "reason", "reportingComponent", "source", "type",
+        "regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "reason", "reportingComponent", "source", "type",
     ),
 }  # fmt: skip
 
@@ -102,6 +102,8 @@ def _field_test(part: str, kind: str) -> Predicate:
         raise bad_request(f'invalid selector: "{part}"; can\'t understand "{part}"')
     name, equal, value = found[1], found[2] != "!=", found[3]
     if name not in (*_ANY_FIELDS, *_FIELDS.get(kind, ())):
-        raise bad_request(f'field label not supported: "{name}"')
-    path = name.split(".") if (kind, name) != ("events", "source") else ["source", "component"]
+        raise bad_request(f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+    if (kind, name) == ("events", "source"):
+        return lambda obj: ((text(obj, "source", "component") or text(obj, "reportingComponent")) == value) is equal
+    path = name.replace("regarding.", "involvedObject.").split(".")
     return lambda obj: (str(reached(obj, *path) or "") == value) is equal

@@ -24,7 +24,7 @@ class Key(NamedTuple):
     name: str
 
 
-class Compacted(Exception):  # noqa: N818 - a fact, not a fault
+class Compacted(Exception):
     """The log no longer reaches back to the revision asked for."""
 
 

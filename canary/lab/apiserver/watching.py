@@ -46,6 +46,8 @@ async def events_of(wish: Wish, store: Store) -> AsyncIterator[Object]:
             yield _bookmark(wish.resource, position, initial_end=True)
     while (left := end - loop.time()) > 0:
         try:
+            if position < wish.resource.since:
+                raise Compacted
             entries = store.since(position)
         except Compacted:
             yield {"type": "ERROR", "object": too_old(position, store).body()}
