@@ -1,4 +1,4 @@
-"""When a step may be left, where to, and when the bake is over: design.md's rules of rising, readiness of the next step apart.
+"""When a step may be left, where to, and when the bake is over; whether the next step's pods are ready is not asked.
 
 Predicates for `progressing`, `wording` and `converge`; nothing here changes a status.
 """

@@ -1,7 +1,7 @@
 """The shape of a rule, what can happen, and the moves that several phases share.
 
-A phase is an ordered chain of rules; the first whose `when` holds is followed. `canary.core.decide` has the chains and prints
-them as the table in docs/architecture.md, so that a rule's `then` is what the reader of that table gets.
+A phase is an ordered chain of rules; the first whose `when` holds is followed. `decide` has the chains and `table` prints
+them into docs/architecture.md, so a rule's `then` is what the reader of that table gets.
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def at_weight(status: CanaryStatus, weight: Weight) -> CanaryStatus:
 
 
 def retreat(facts: Facts) -> Weight:
-    """Find the weight of a retreat: 0, unless that would lean on a stable without a single ready pod while the canary has some."""
+    """Find the weight of a retreat: 0, unless stable has not a single ready pod while the canary has some."""
     stable, canary = facts.seen.stable, facts.seen.canary
     stable_serves = stable is not None and stable.serving() > 0
     canary_serves = canary is not None and canary.serving() > 0

@@ -18,8 +18,9 @@ def evidence_line(facts: Facts) -> str:
     good = sum(verdict is Verdict.PASS for verdict in judgement.verdicts.values())
     odds = max(judgement.against, judgement.alone)
     return (
-        f"{facts.status.book.answered:.0f} canary requests answered at {show_weight(facts.status.weight)}, odds {odds:.2g}:1 against"
-        f" ({1 / facts.spec.risk.alpha:.0f}:1 roll back), {good} of {len(judgement.verdicts)} gates passed"
+        f"{facts.status.book.answered:.0f} canary requests answered at {show_weight(facts.status.weight)},"
+        f" odds {odds:.2g}:1 against ({1 / facts.spec.risk.alpha:.0f}:1 roll back),"
+        f" {good} of {len(judgement.verdicts)} gates passed"
     )
 
 
