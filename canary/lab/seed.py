@@ -1,7 +1,7 @@
 """The manifests the lab starts with: the service of `examples/yamtam-agent.yaml`, its clients, and the mesh's injector.
 
 `yamtam` gives the objects ready to be applied to a lab; `canary` gives the resource that a user would add. The lab
-has no injector webhook, so `inject` does to a Deployment what Linkerd's would do to its pods.
+has no injector webhook, and a pod cannot get a container later: `inject` puts the proxy's into the Deployment.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,0 +1,55 @@
+"""Every story, on both control planes. Those of one plane are played at once, each in a namespace of its own."""
+
+import asyncio
+import importlib.util
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from stage import Stage
+
+
+STORIES = sorted(path.stem for path in (Path(__file__).parent / "stories").glob("[a-z]*.py"))
+
+
+def load(name: str) -> ModuleType:
+    """Import a story."""
+    spec = importlib.util.spec_from_file_location(f"stories_{name}", Path(__file__).parent / "stories" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def play_all(plane: str, home: Path) -> dict[str, str]:
+    """Play the stories; returns what went wrong in each, empty where nothing did."""
+    wrong: dict[str, str] = {}
+
+    async def play(name: str, stage: Stage) -> None:
+        try:
+            await load(name).play(stage)
+            wrong[name] = ""
+        except Exception:  # noqa: BLE001 - told by the story's own test
+            wrong[name] = traceback.format_exc()
+
+    async with Stage(plane, home) as stage:
+        together = [name for name in STORIES if not getattr(load(name), "ALONE", False)]
+        await asyncio.gather(*(play(name, stage) for name in together))
+        for name in STORIES:
+            if name not in together:
+                await play(name, stage)
+    return wrong
+
+
+@pytest.fixture(scope="session", params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)])
+def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Play all stories on one plane."""
+    plane = str(request.param)
+    yield asyncio.run(play_all(plane, tmp_path_factory.mktemp(plane)))
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_story(story: str, outcome: dict[str, str]) -> None:
+    assert not outcome[story], outcome[story]
