@@ -65,9 +65,13 @@ def as_object(spec: Mapping[str, object], name: str = "canary") -> Mapping[str, 
 
 def placeholder(name: str) -> CanarySpec:
     """Make a spec that stands where an idle Canary's own cannot be followed; its problems keep everyone from using it."""
-    service, stable, canary = (f"{name}{part}"[-63:] for part in ("", "-stable", "-canary"))
-    gates = {"successRate": {"min": "99%"}}
-    spec = {"service": service, "stable": {"service": stable}, "canary": {"service": canary}, "gates": gates}
+    label = name.replace(".", "-")[:56].strip("-")  # leaves room for the suffixes; a Service's name has no dots
+    spec = {
+        "service": label,
+        "stable": {"service": f"{label}-stable"},
+        "canary": {"service": f"{label}-canary"},
+        "gates": {"successRate": {"min": "99%"}},
+    }
     return parse_spec(as_object(spec, name))
 
 

@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from canary.core.manifest import parse_spec
+from canary.core.fields import LONGEST_NAME, NAME
+from canary.core.manifest import as_object, parse_spec, placeholder
 from canary.core.spec import (
     Approval,
     CanarySpec,
@@ -109,6 +111,19 @@ def test_everything_said_is_read() -> None:
 @pytest.mark.parametrize("obj", GOOD)
 def test_good_canaries_are_taken(obj: dict[str, object]) -> None:
     assert parse_spec(obj).places
+
+
+def test_a_spec_that_a_rollout_remembers_is_read_like_its_object() -> None:
+    remembered = cast("dict[str, object]", a_canary()["spec"])
+    assert parse_spec(as_object(remembered, "web")) == parse_spec(a_canary())
+
+
+@given(st.from_regex(NAME, fullmatch=True).filter(lambda name: len(name) <= LONGEST_NAME))
+@example("a" * LONGEST_NAME)
+@example("web.v2")
+@example("a" * 55 + "." + "b")
+def test_every_name_has_a_placeholder(name: str) -> None:
+    assert placeholder(name).route_name == name
 
 
 def test_null_counts_as_unset() -> None:
