@@ -41,13 +41,12 @@ RESTART_GAP = timedelta(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything the rules may look at. `silence` says why there is no fresh reading, where one was due."""
+    """Everything the rules may look at."""
 
     seen: Snapshot
     status: CanaryStatus
     counters: Counters | None
     judgement: Judgement | None = None
-    silence: tuple[Reason, str] | None = None
     replies: dict[WebhookKind, list[tuple[str, GateReply | Unanswered]]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
 
@@ -207,7 +206,7 @@ def _unread(facts: Facts, reason: Reason, detail: str) -> Facts:
     """An interval without a reading is a tick of zeros."""
     book = books.fold(facts.status.book, gates(facts.spec, facts.status.book.bounds), Counts(), facts.status.weight)
     facts = _remember(facts, replace(book, waited=0.0))
-    return replace(facts, silence=(reason, detail))
+    return _silenced(facts, (reason, detail))
 
 
 def _folded(facts: Facts, now: Reading, before: Counters) -> Facts:
@@ -236,12 +235,16 @@ def _folded(facts: Facts, now: Reading, before: Counters) -> Facts:
     )
     status = replace(facts.status, book=replace(book, at=now.at, waited=0.0, cut=scope.bounds), rollout=rollout)
     facts = replace(facts, status=status, counters=counters)
-    return replace(facts, silence=_silence(facts, now))
+    return _silenced(facts, _silence(facts, now))
 
 
 def _births(seen: Snapshot) -> dict[str, float]:
     sides = (side for side in (seen.stable, seen.canary) if side is not None)
     return {pod.name: pod.created for side in sides for pod in side.pods}
+
+
+def _silenced(facts: Facts, silence: tuple[Reason, str] | None) -> Facts:
+    return replace(facts, status=replace(facts.status, rollout=replace(facts.rollout, silence=silence)))
 
 
 def _silence(facts: Facts, now: Reading) -> tuple[Reason, str] | None:

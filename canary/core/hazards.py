@@ -61,8 +61,8 @@ def bearable(facts: Facts) -> Weight:
 def follow_pods(facts: Facts) -> Turn:
     """Withdraw the weight to what is carried, or give it back."""
     weight, before = bearable(facts), facts.status.weight
-    status = at_weight(facts.status, weight)
-    rollout = facts.rollout
+    rollout = replace(facts.rollout, lost=True)
+    status = at_weight(replace(facts.status, rollout=rollout), weight)
     counts = (
         f"{facts.serving} of the {rollout.needed} canary pods that {show_weight(facts.step_weight)} wants are ready"
     )
@@ -85,17 +85,12 @@ def hold_stable(facts: Facts) -> Turn:
 
 def silent(facts: Facts) -> bool:
     """Tell whether the last reading says nothing."""
-    return facts.silence is not None or (facts.status.reason in _SILENCES and facts.status.book.waited > 0)
-
-
-_SILENCES = (Reason.METRICS_UNREACHABLE, Reason.NO_DATA, Reason.NO_TRAFFIC, Reason.STALE_DATA)
+    return facts.rollout.silence is not None
 
 
 def hold_silent(facts: Facts) -> Turn:
     """Hold: an outage never counts against a release."""
-    if facts.silence is None:  # a look between two readings
-        return Turn(status=facts.status)
-    reason, detail = facts.silence
+    reason, detail = facts.rollout.silence or (Reason.NO_DATA, "")
     return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {detail}.")
 
 

@@ -69,8 +69,8 @@ def end_step(facts: Facts) -> Turn:
     """Do what the user wants of a step that the evidence did not decide."""
     within = f"within {show_duration(facts.spec.step_timeout)} at {show_weight(facts.status.weight)}"
     trouble = guards.canary_trouble(facts.seen.canary, facts.rollout.revision, _least(facts))
-    if trouble or facts.status.weight < facts.step_weight:
-        return fail(facts, Reason.CANARY_NOT_READY, f"not ready {within}: {trouble or 'pods were lost'}")
+    if trouble or facts.rollout.lost:
+        return fail(facts, Reason.CANARY_NOT_READY, f"not ready {within}: {trouble or 'its pods came and went'}")
     match facts.spec.on_inconclusive:
         case Inconclusive.ROLLBACK:
             return fail(facts, Reason.STEP_TIMEOUT, f"no decision {within}: {waits_for(facts)}")
@@ -181,6 +181,7 @@ def step_up(facts: Facts) -> Turn:
         spent=timedelta(),
         baked=timedelta(),
         overdue=False,
+        lost=False,
     )
     status = at_weight(replace(facts.status, rollout=rollout), weight)
     numbers = evidence_line(facts)
@@ -231,7 +232,7 @@ def bake_not_ready(facts: Facts) -> bool:
 def promote(facts: Facts) -> Turn:
     """Let stable have the analysed template."""
     external = facts.spec.promotion is PromotionMode.EXTERNAL
-    rollout = replace(facts.rollout, spent=timedelta(), overdue=False, copying=not external)
+    rollout = replace(facts.rollout, spent=timedelta(), overdue=False, lost=False, copying=not external)
     reason = Reason.AWAITING_STABLE if external else Reason.PROMOTING
     how = "waiting for stable to carry its template" if external else f"copying it to {facts.spec.stable.deployment}"
     message = f"Revision {rollout.revision} is good: {how}; {evidence_line(facts)}."

@@ -97,6 +97,7 @@ def _render_rollout(rollout: Rollout, status: CanaryStatus) -> Json:
         "silent": rollout.silent,
         "peak": show_weight(rollout.peak),
         "overdue": rollout.overdue,
+        "lost": rollout.lost,
         "copying": rollout.copying,
         "spec": dict(rollout.spec),
     }
@@ -136,6 +137,7 @@ def _parse_rollout(record: Mapping[str, object]) -> Rollout | None:
         silent=as_int(record.get("silent")),
         peak=as_weight(record.get("peak")),
         overdue=record.get("overdue") is True,
+        lost=record.get("lost") is True,
         copying=record.get("copying") is True,
         fault=as_member(Reason, fault, Reason.ROLLED_BACK) if fault else None,
         fault_message=as_text(record.get("faultMessage")),

@@ -42,4 +42,4 @@ def baked(facts: Facts) -> bool:
     """Tell whether the bake is over: time with readings, requests, both sides ready, the split as intended."""
     stable_ok = not guards.stable_trouble(facts.seen.stable)
     long_enough = facts.rollout.baked >= facts.spec.bake and facts.status.book.answered >= ANSWERED
-    return long_enough and stable_ok and facts.settled and facts.status.weight == FULL and facts.silence is None
+    return long_enough and stable_ok and facts.settled and facts.status.weight == FULL and facts.rollout.silence is None

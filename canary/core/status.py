@@ -138,7 +138,8 @@ class Rollout:
     Times are accumulated, not compared with a clock, so that a stepped clock or a restart never shortens a dwell: `dwelt`
     at this weight with the split as intended, `spent` on the step's deadline, `baked` with readings, `exposed` since the
     first weight. `step` indexes the steps, -1 before the first. `needed` is how many ready canary pods the weight wanted
-    when it was set, `stable_replicas` how many stable wanted then. `copying` once the promotion has begun.
+    when it was set, `stable_replicas` how many stable wanted then. `copying` once the promotion has begun. `silent` counts intervals without canary requests; `silence` says why the
+    last reading tells nothing, until the next one. `lost` once pods were lost at this step.
     """
 
     id: str
@@ -156,6 +157,8 @@ class Rollout:
     baked: timedelta = timedelta()
     exposed: timedelta = timedelta()
     silent: int = 0
+    silence: tuple[Reason, str] | None = None
+    lost: bool = False
     peak: Weight = 0
     overdue: bool = False
     copying: bool = False
