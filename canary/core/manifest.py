@@ -64,7 +64,7 @@ def as_object(spec: Mapping[str, object], name: str = "canary") -> Mapping[str, 
 
 
 def placeholder(name: str) -> CanarySpec:
-    """Make a spec that stands where an idle Canary's own cannot be followed; its problems keep everyone from using it."""
+    """Make a spec for where an idle Canary's own cannot be followed; its problems keep everyone from using it."""
     label = name.replace(".", "-")[:56].strip("-")  # leaves room for the suffixes; a Service's name has no dots
     spec = {
         "service": label,
