@@ -70,8 +70,7 @@ def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:
         return ()
     if canary is None or stable is None or canary.autoscaled:
         return ()
-    weight = spec.steps[min(target(facts), len(spec.steps) - 1)]
-    wanted = max(1, guards.needed(stable.desired, weight), facts.rollout.needed)
+    wanted = max(1, guards.needed(stable.desired, target(facts)), facts.rollout.needed)
     return (Scale(deployment=canary.name, replicas=wanted),) if canary.desired < wanted else ()
 
 

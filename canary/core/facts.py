@@ -73,17 +73,6 @@ class Facts:
         split = self.seen.split
         return split is not None and split.exact and split.weights.get(self.spec.canary.service) == self.status.weight
 
-    @property
-    def step_weight(self) -> Weight:
-        """The weight of the present step, 0 before the first."""
-        step = self.rollout.step
-        return 0 if step < 0 else self.spec.steps[min(step, len(self.spec.steps) - 1)]
-
-    @property
-    def bridge(self) -> int:
-        """The index of the last step below 1000m: the one that is left with PASS only."""
-        return len(self.spec.steps) - 2
-
 
 def scope_of(seen: Snapshot) -> Scope:
     """Say whose counters the Canary needs, and at which latency bounds."""
@@ -268,7 +257,7 @@ def _timed(facts: Facts) -> Facts:
     """Add the time since the last look to what it counts for."""
     seen, status, rollout = facts.seen, facts.status, facts.rollout
     elapsed = seen.elapsed
-    at_step = facts.settled and status.weight == facts.step_weight and rollout.step >= 0
+    at_step = facts.settled and status.weight == facts.rollout.level and rollout.step >= 0
     stopped = (
         seen.spec.paused and status.phase in (Phase.PROGRESSING, Phase.BAKING)
     ) or status.reason is Reason.AWAITING_APPROVAL

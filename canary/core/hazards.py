@@ -54,8 +54,8 @@ def bearable(facts: Facts) -> Weight:
     """Find what the canary's ready pods carry of the step's weight. Growth of stable since then is no loss."""
     rollout = facts.rollout
     if facts.serving >= rollout.needed:
-        return facts.step_weight
-    return guards.carried(facts.serving, rollout.stable_replicas, facts.step_weight)
+        return facts.rollout.level
+    return guards.carried(facts.serving, rollout.stable_replicas, facts.rollout.level)
 
 
 def follow_pods(facts: Facts) -> Turn:
@@ -64,7 +64,7 @@ def follow_pods(facts: Facts) -> Turn:
     rollout = replace(facts.rollout, lost=True)
     status = at_weight(replace(facts.status, rollout=rollout), weight)
     counts = (
-        f"{facts.serving} of the {rollout.needed} canary pods that {show_weight(facts.step_weight)} wants are ready"
+        f"{facts.serving} of the {rollout.needed} canary pods that {show_weight(facts.rollout.level)} wants are ready"
     )
     if weight < before:
         message = f"Weight {show_weight(before)} is withdrawn to {show_weight(weight)}: {counts}."

@@ -99,15 +99,14 @@ def _least(facts: Facts) -> int:
 
 def canary_not_ready(facts: Facts) -> bool:
     """Tell whether pods are missing for the weight in force, or for the one that everything else is ripe for."""
-    if facts.status.weight < facts.step_weight:
+    if facts.status.weight < facts.rollout.level:
         return True
     return (facts.rollout.step < 0 or ripe(facts)) and bool(_trouble_ahead(facts))
 
 
 def _trouble_ahead(facts: Facts) -> str:
     stable = facts.seen.stable
-    weight = facts.spec.steps[min(target(facts), len(facts.spec.steps) - 1)]
-    least = max(1, guards.needed(stable.desired if stable is not None else 1, weight))
+    least = max(1, guards.needed(stable.desired if stable is not None else 1, target(facts)))
     return guards.canary_trouble(facts.seen.canary, facts.rollout.revision, least)
 
 
@@ -168,14 +167,14 @@ def _hold_unconfirmed(facts: Facts, kind: WebhookKind) -> Turn:
 
 def step_up(facts: Facts) -> Turn:
     """Give the canary its next weight; the last one begins the bake."""
-    index = min(target(facts), len(facts.spec.steps) - 1)
-    weight = facts.spec.steps[index]
+    weight = target(facts)
     stable = facts.seen.stable
     replicas = stable.desired if stable is not None else 0
     before = facts.status.weight
     rollout = replace(
         facts.rollout,
-        step=index,
+        step=facts.spec.steps.index(weight),
+        level=weight,
         needed=max(1, guards.needed(replicas, weight)),
         stable_replicas=replicas,
         spent=timedelta(),

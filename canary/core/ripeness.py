@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from canary.core import guards
 from canary.core.facts import Facts
-from canary.core.spec import FULL
+from canary.core.spec import FULL, Weight
 
 ANSWERED = 10  # canary requests answered at a weight before it is left
 EARLIEST_PASS = timedelta(seconds=60)  # after the first weight: caches are cold and leaks are small before
@@ -18,10 +18,22 @@ def passed(facts: Facts) -> bool:
     return facts.judgement is not None and facts.judgement.passed and facts.rollout.exposed >= EARLIEST_PASS
 
 
-def target(facts: Facts) -> int:
-    """Find the step to go to next: once PASS holds, straight to the last one below 1000m."""
-    step = facts.rollout.step
-    return facts.bridge if 0 <= step < facts.bridge and passed(facts) else step + 1
+def at_bridge(facts: Facts) -> bool:
+    """Tell whether 1000m is next, so that the present step is left with PASS only."""
+    return facts.rollout.step >= 0 and _ahead(facts) == (FULL,)
+
+
+def target(facts: Facts) -> Weight:
+    """Find the weight of the next step: once PASS holds, straight to the last one below 1000m."""
+    ahead = _ahead(facts)
+    if facts.rollout.step >= 0 and len(ahead) > 1 and passed(facts):
+        return ahead[-2]
+    return ahead[0] if ahead else FULL
+
+
+def _ahead(facts: Facts) -> tuple[Weight, ...]:
+    """List the steps above the present one. Found by weight, as the steps may be edited in mid-rollout."""
+    return tuple(weight for weight in facts.spec.steps if weight > facts.rollout.level)
 
 
 def ripe(facts: Facts) -> bool:
@@ -31,9 +43,9 @@ def ripe(facts: Facts) -> bool:
         return False
     if rollout.step < 0:
         return facts.status.book.at > 0
-    if facts.status.weight < facts.step_weight or rollout.dwelt < facts.spec.dwell:
+    if facts.status.weight < facts.rollout.level or rollout.dwelt < facts.spec.dwell:
         return False
-    if rollout.step >= facts.bridge and not passed(facts):
+    if at_bridge(facts) and not passed(facts):
         return False
     return judgement.calm and facts.status.book.answered >= ANSWERED
 

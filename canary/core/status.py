@@ -1,7 +1,7 @@
 """Everything remembered between ticks: `CanaryStatus` and what it is made of.
 
-Written by `decide`, rendered into the object's status by `record`, kept between checkpoints in the runtime's ledger. It is
-*intent*: saved before anything is done about it. Phases may move only as `MOVES` says; `decide` asserts that.
+Written by `decide`, rendered into the object's status by `record`, kept between checkpoints in the runtime's ledger. It
+is *intent*: saved before anything is done about it. Phases may move only as `MOVES` says; `decide` asserts that.
 """
 
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ class Phase(StrEnum):
 MOVES: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
     {
         Phase.IDLE: frozenset({Phase.PROGRESSING}),
-        Phase.PROGRESSING: frozenset({Phase.BAKING, Phase.ROLLING_BACK, Phase.IDLE}),
-        Phase.BAKING: frozenset({Phase.PROMOTING, Phase.ROLLING_BACK, Phase.PROGRESSING, Phase.IDLE}),
+        Phase.PROGRESSING: frozenset({Phase.BAKING, Phase.ROLLING_BACK}),
+        Phase.BAKING: frozenset({Phase.PROMOTING, Phase.ROLLING_BACK, Phase.PROGRESSING}),
         Phase.PROMOTING: frozenset({Phase.FINALISING, Phase.ROLLING_BACK}),
         Phase.FINALISING: frozenset({Phase.IDLE}),
         Phase.ROLLING_BACK: frozenset({Phase.IDLE}),
     }
 )
-"""The legal moves, besides staying. Progressing and Baking fall back to Idle or Progressing when they are superseded."""
+"""The legal moves, besides staying. Baking falls back to Progressing when a newer revision supersedes it."""
 
 
 class Outcome(StrEnum):
@@ -135,11 +135,13 @@ class Past:
 class Rollout:
     """One run of one revision.
 
-    Times are accumulated, not compared with a clock, so that a stepped clock or a restart never shortens a dwell: `dwelt`
-    at this weight with the split as intended, `spent` on the step's deadline, `baked` with readings, `exposed` since the
-    first weight. `step` indexes the steps, -1 before the first. `needed` is how many ready canary pods the weight wanted
-    when it was set, `stable_replicas` how many stable wanted then. `copying` once the promotion has begun. `silent` counts intervals without canary requests; `silence` says why the
-    last reading tells nothing, until the next one. `lost` once pods were lost at this step.
+    Times are accumulated, not compared with a clock, so that a stepped clock or a restart never shortens a dwell:
+    `dwelt` at this weight with the split as intended, `spent` on the step's deadline, `baked` with readings, `exposed`
+    since the first weight. `step` is the index that the present step had in the steps when it was taken, -1 before the
+    first, and `level` its weight, which stands even where the steps are edited. `needed` is how many ready canary pods
+    that weight wanted when it was set, `stable_replicas` how many stable wanted then. `silent` counts intervals without
+    canary requests; `silence` says why the last reading tells nothing, until the next one. `lost` once pods were lost at
+    this step, `copying` once the promotion has begun.
     """
 
     id: str
@@ -150,6 +152,7 @@ class Rollout:
     spec: Mapping[str, object]
     found_replicas: int
     step: int = -1
+    level: Weight = 0
     needed: int = 0
     stable_replicas: int = 0
     dwelt: timedelta = timedelta()
@@ -171,7 +174,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryStatus:
-    """Intent and memory. `weight` is the canary's intended weight; `promoted` the canary revision that stable now runs."""
+    """Intent and memory. `weight` is the canary's intended one; `promoted` the canary revision that stable now runs."""
 
     phase: Phase = Phase.IDLE
     weight: Weight = 0

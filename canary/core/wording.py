@@ -6,7 +6,7 @@ Called by the rules of `progressing` and `promoting`.
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.judgement import Verdict
-from canary.core.ripeness import ANSWERED, EARLIEST_PASS, passed
+from canary.core.ripeness import ANSWERED, EARLIEST_PASS, at_bridge, passed
 from canary.core.status import Phase
 
 
@@ -38,7 +38,7 @@ def waits_for(facts: Facts) -> str:
         lacks.append(f"canary requests, {book.answered:.0f} of {ANSWERED} answered")
     if rollout.step >= 0 and not judgement.calm and facts.status.phase is Phase.PROGRESSING:
         lacks.append("evidence on the release's side")
-    if facts.bridge <= rollout.step and facts.status.phase is Phase.PROGRESSING and not passed(facts):
+    if at_bridge(facts) and facts.status.phase is Phase.PROGRESSING and not passed(facts):
         lacks.append(_waits_for_pass(facts))
     if facts.status.phase is Phase.BAKING and rollout.baked < facts.spec.bake:
         lacks.append(f"the bake, {rollout.baked.total_seconds():.0f} of {facts.spec.bake.total_seconds():.0f} s")
