@@ -21,7 +21,7 @@ NODE = "lab"
 NOTICE = 1.0  # seconds until a kubelet sees that a container died
 STARTING = 0.1  # seconds between probes of a pod that is not ready yet
 PROXY_PERIOD = 10.0  # seconds between probes of the proxy
-BACKOFF = (1.0, 30.0)  # first and longest pause before a restart
+BACKOFF = (5.0, 60.0)  # first and longest pause before a restart; half of a kubelet's
 DRAIN = 2.0  # seconds that a pod gets at most for requests under way
 TRIES = 5
 

@@ -8,6 +8,7 @@ import ctypes
 import shutil
 import signal
 import socket
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from canary.lab.promfetch import find_prometheus
 READY_WITHIN = 20.0  # seconds
 END_WITHIN = 1.0
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # opened here: a process between fork and exec must not
 
 
 class Prometheus:
@@ -53,7 +55,7 @@ class Prometheus:
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,  # a Ctrl-C is for the lab, which then ends its parts in order
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
         await self._until_ready(log)
 
@@ -124,4 +126,4 @@ def _free_port() -> int:
 
 def _die_with_parent() -> None:
     """Ask the kernel to end this process when the lab dies, however it dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -60,6 +60,15 @@ def test_a_release_is_set_beside_what_is_set_already() -> None:
     assert env(obj) == {"LAB_READY": "true", "A": "1"}
 
 
+def test_the_seed_can_stand_in_any_namespace() -> None:
+    objects = [*seed.yamtam(namespace="other"), seed.canary(namespace="other")]
+    names = {text(obj, "kind"): text(obj, "metadata", "name") for obj in objects}
+    assert names["Namespace"] == "other"
+    assert names["ServiceProfile"] == "yamtam-agent.other.svc.cluster.local"
+    assert {text(obj, "metadata", "namespace") for obj in objects if obj["kind"] != "Namespace"} == {"other"}
+    assert text(seed.yamtam()[0], "metadata", "name") == "yamtam"
+
+
 def test_injection_leaves_alone_what_does_not_ask_for_it_and_what_has_it() -> None:
     objects = seed.service()
     plain = deployment(objects, seed.STABLE)
