@@ -43,8 +43,8 @@ class Splits:
         """Say that no split can be read or written here, or nothing."""
         if self._mirror is not None and not self._mirror.missing:
             return ""
-        versions = " or ".join(VERSIONS)
-        return f"spec.route.kind: this cluster serves no TrafficSplit ({GROUP} {versions}): install the linkerd-smi extension"
+        wanted = f"{GROUP} {' or '.join(VERSIONS)}"
+        return f"spec.route.kind: this cluster serves no TrafficSplit ({wanted}): install the linkerd-smi extension"
 
     def get(self, namespace: str, name: str) -> Split | None:
         """Read a split as last seen."""

@@ -1,5 +1,4 @@
-"""One kind of object, mirrored: list, then watch with bookmarks, list again on 410, look at everything again now and
-then.
+"""One kind of object, mirrored: list, then watch with bookmarks; after a 410, list again.
 
 Used by the cluster adapter, one mirror per kind. It keeps what the API server last said, never what we wish, except
 that an object written by us is put in at once, so that a tick sees its own writes.
@@ -49,7 +48,10 @@ class Mirror:
         return True
 
     async def follow(self) -> Never:
-        """List and watch for ever. Errors of the API server are waited out; 404 means that the kind is not served (yet)."""
+        """List and watch for ever.
+
+        Errors of the API server are waited out; 404 means that the kind is not served (yet).
+        """
         delay = BACKOFF[0]
         while True:
             try:
@@ -112,7 +114,10 @@ def place(obj: Mapping[str, object]) -> tuple[str, str]:
 
 
 def version(obj: Mapping[str, object]) -> int:
-    """Read the resourceVersion; the API server promises that those of one kind can be compared as numbers (KEP-5504)."""
+    """Read the resourceVersion.
+
+    The API server promises that those of one kind can be compared as numbers (KEP-5504).
+    """
     text = str(_meta(obj).get("resourceVersion") or "0")
     return int(text) if text.isdecimal() else 0
 

@@ -48,7 +48,10 @@ LOST = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the controller is told. An empty namespace is all of them; an empty lease namespace means to lead unasked."""
+    """What the controller is told.
+
+    An empty namespace is all of them; an empty lease namespace means to lead unasked.
+    """
 
     kubeconfig: Path | None
     namespace: str

@@ -1,7 +1,7 @@
 """What one rollout has seen so far: the evidence of each gate, plain sums for people, requests still open.
 
-A pure fold over readings, kept in the working status and checkpointed with it. Called by `facts` once per interval: with
-counts, or with zeros where there was no reading. It judges nothing.
+A pure fold over readings, kept in the working status and checkpointed with it. Called by `facts` once per interval:
+with counts, or with zeros where there was no reading. It judges nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,8 +31,9 @@ class Tally:
 class Book:
     """Evidence under the names of gates, and what else is counted.
 
-    `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds since then on
-    ours. `bounds` are the latency buckets that exist, `cut` those that the last reading asked for. `answered` counts the canary's answered requests since the weight last changed. `open` is by place. `pods` holds a
+    `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds
+    since then on ours. `bounds` are the latency buckets that exist, `cut` those that the last reading asked for.
+    `answered` counts the canary's answered requests since the weight last changed. `open` is by place. `pods` holds a
     canary pod's requests and failures by (place, pod); it is for messages and not checkpointed.
     """
 

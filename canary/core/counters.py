@@ -53,23 +53,11 @@ class Increment:
     """When that was scraped."""
 
 
-class Last(NamedTuple):
-    """What is remembered of a series: the last sample used, and the first one since it has been there without a break.
-
-    Gone is value 0 and since infinity: the next sample begins anew.
-    """
-
-    at: float
-    value: float
-    since: float
-
-
 class _Going(NamedTuple):
-    """A target that goes on: its last scrape used, its newest one, and since when a series in that one has been there."""
+    """A target that goes on: its last scrape used before, and its newest one."""
 
     used: float
     newest: float
-    since: float
 
 
 _Offered: TypeAlias = dict[SeriesKey, tuple[Mapping[str, str], tuple[Sample, ...]]]
@@ -79,7 +67,8 @@ _Offered: TypeAlias = dict[SeriesKey, tuple[Mapping[str, str], tuple[Sample, ...
 class Counters:
     """What is remembered between readings. Times in Unix seconds; None before the first reading."""
 
-    last: Mapping[SeriesKey, Last] = field(default_factory=dict)
+    last: Mapping[SeriesKey, Sample] = field(default_factory=dict)
+    """The last sample used of each series; value 0: whatever comes next counts fully."""
     begun: float | None = None
     taken: float | None = None
     steady: float | None = None
@@ -93,7 +82,7 @@ class Counters:
     @property
     def newest(self) -> float | None:
         """Say when the newest sample was scraped: the age of what is known."""
-        return max((last.at for last in self.last.values()), default=None)
+        return max((at for at, _ in self.last.values()), default=None)
 
 
 def advance(
@@ -109,7 +98,7 @@ def advance(
     going = _going(before.last, offered)
     known = {key[:2] for key in before.last}
     oldest = max(begun - EARLY, at - MEMORY)  # a pod born later cannot have been seen and forgotten again
-    last: dict[SeriesKey, Last] = {}
+    last: dict[SeriesKey, Sample] = {}
     increments: list[Increment] = []
     for key, (labels, samples) in offered.items():
         was = before.last.get(key)
@@ -119,9 +108,9 @@ def advance(
                 new = going[target].used < first[0] <= going[target].newest
             else:
                 new = target not in known and _born(labels, born) > oldest
-            was = Last(-math.inf, 0.0, math.inf) if new else Last(*first, first[0])
+            was = (-math.inf, 0.0) if new else first
         value, last[key] = _count(was, samples)
-        increments.append(Increment(labels=labels, value=value, total=last[key].value, at=last[key].at))
+        increments.append(Increment(labels=labels, value=value, total=last[key][1], at=last[key][0]))
     for key, was in before.last.items():
         if key not in offered and (kept := _missing(was, going.get(key[:2]), at, steady)) is not None:
             last[key] = kept
@@ -162,42 +151,33 @@ def _born(labels: Mapping[str, str], born: Mapping[str, float]) -> float:
     return max(born.get(labels.get(name, ""), -math.inf) for name in ("pod", "dst_pod"))
 
 
-def _going(last: Mapping[SeriesKey, Last], offered: _Offered) -> dict[tuple[str, str], _Going]:
+def _going(last: Mapping[SeriesKey, Sample], offered: _Offered) -> dict[tuple[str, str], _Going]:
     """Find the targets that go on under labels known before. Without `instance` a target cannot be told from others."""
     going: dict[tuple[str, str], _Going] = {}
     for key, (_, samples) in offered.items():
-        was = last.get(key)
-        if was is not None and key[1]:
-            used, newest, since = was.at, samples[-1][0], was.since
-            if (other := going.get(key[:2])) is not None:
-                used = max(used, other.used)
-                newest, since = min((newest, since), (other.newest, other.since), key=lambda x: (-x[0], x[1]))
-            going[key[:2]] = _Going(used, newest, since)
+        if key in last and key[1]:
+            used, newest = going.get(key[:2], (0.0, 0.0))
+            going[key[:2]] = _Going(max(used, last[key][0]), max(newest, samples[-1][0]))
     return going
 
 
-def _count(was: Last, samples: Iterable[Sample]) -> tuple[float, Last]:
+def _count(was: Sample, samples: Iterable[Sample]) -> tuple[float, Sample]:
     """Walk the samples in order, so that a reset between two of them is seen."""
-    counted, (used_at, used, since) = 0.0, was
+    counted, (used_at, used) = 0.0, was
     shown = math.inf
     for at, value in samples:
         # A drop that this answer's own samples do not show is no reset, but another Prometheus whose clock is behind.
         if at > used_at and (value >= used or value < shown):
             counted += value - used if value >= used else value
-            used_at, used, since = at, value, min(since, at)
+            used_at, used = at, value
         shown = value
-    return counted, Last(used_at, used, since)
+    return counted, (used_at, used)
 
 
-def _missing(was: Last, target: _Going | None, at: float, steady: float) -> Last | None:
-    """Say what to remember of a series that the reading does not have."""
-    if at - was.at > MEMORY:
+def _missing(was: Sample, target: _Going | None, at: float, steady: float) -> Sample | None:
+    """Say what to remember of a series that the reading does not have: nothing where it ended while its target goes on."""
+    if at - was[0] > MEMORY or (target is not None and target.newest > was[0]):
         return None
-    if was.since == math.inf:
-        return was
-    if target is not None and target.newest > was.at:
-        # Dropped, if a series beside it was there both before and after; else relabelled, and never to be continued.
-        return Last(target.newest, 0.0, math.inf) if target.since <= was.at else None
-    if at - max(was.at, steady) > IDLE:
-        return Last(was.at, 0.0, math.inf)  # nothing beside it tells, but it was looked for all the time
+    if at - max(was[0], steady) > IDLE:
+        return was[0], 0.0  # nothing beside it tells, but it was looked for all the time
     return was

@@ -1,4 +1,4 @@
-"""Where a tick decides. Start reading here.
+r"""Where a tick decides. Start reading here.
 
 A tick is `see -> ask -> decide -> save -> perform -> tell`; this module is the third of them, and it is pure: the same
 snapshot and answers give the same decision, and an outage is an answer. It works in three moves.
@@ -8,7 +8,7 @@ snapshot and answers give the same decision, and an outage is an answer. It work
 3. `converge` compares intent and world, and lists the effects.
 
     Idle -> Progressing -> Baking -> Promoting -> Finalising -> Idle (Promoted)
-                 \\___________\\__________\\-> RollingBack -> Idle (RolledBack, Superseded)
+                 \___________\__________\-> RollingBack -> Idle (RolledBack, Superseded)
 
 The status is saved before any effect: a crash in between leaves the old weight until the next tick, which converges.
 """
@@ -78,7 +78,10 @@ QUIET: Final = frozenset({Reason.GATHERING, Reason.STARTING})
 
 
 def questions(seen: Snapshot) -> tuple[Question, ...]:
-    """Say what must be known before deciding: counters of an active rollout once an interval, gate calls when it is ripe."""
+    """Say what must be known before deciding.
+
+    Counters of an active rollout once an interval, gate calls when it is ripe.
+    """
     status = seen.status
     if status.phase not in READING or seen.wiring.rival or not reading_due(seen):
         return ()
@@ -156,7 +159,10 @@ def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:
 
 
 def _differs(saved: CanaryStatus, status: CanaryStatus) -> bool:
-    """Tell whether the intent, or what people wait for, is another than was saved. Numbers in messages are no reason to write."""
+    """Tell whether the intent, or what people wait for, is another than was saved.
+
+    Numbers in messages are no reason to write.
+    """
     return _intent(saved) != _intent(status)
 
 

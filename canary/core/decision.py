@@ -27,7 +27,10 @@ class Unguard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetWeights:
-    """Make the TrafficSplit say this. An empty `resource_version` creates it; else it is the precondition of the write."""
+    """Make the TrafficSplit say this.
+
+    An empty `resource_version` creates it; else it is the precondition of the write.
+    """
 
     name: str
     service: str
@@ -45,7 +48,10 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTemplate:
-    """Replace a Deployment's pod template, if it still is at `resource_version`: a push in between is never overwritten."""
+    """Replace a Deployment's pod template, if it still is at `resource_version`.
+
+    A push in between is never overwritten.
+    """
 
     deployment: str
     resource_version: str

@@ -1,7 +1,7 @@
 """What a tick knows once it has looked and listened: time accounted, evidence folded, everything judged.
 
-Called by `decide` before any rule. It changes what is remembered (times, evidence) but never what is intended: phase, weight
-and step are the rules' to change.
+Called by `decide` before any rule. It changes what is remembered (times, evidence) but never what is intended: phase,
+weight and step are the rules' to change.
 """
 
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from canary.core.questions import (
     Unanswered,
 )
 from canary.core.snapshot import Snapshot, Workload
-from canary.core.spec import FULL, CanarySpec, WebhookKind, Weight
+from canary.core.spec import FULL, CanarySpec, WebhookKind
 from canary.core.status import CanaryStatus, Phase, Reason, Rollout
 from canary.errors import InvalidSpec
 
@@ -192,7 +192,7 @@ def _read(facts: Facts, answers: Answers) -> Facts:
 
 
 def _unread(facts: Facts, reason: Reason, detail: str) -> Facts:
-    """An interval without a reading is a tick of zeros."""
+    """Take in an interval without a reading: a tick of zeros."""
     book = books.fold(facts.status.book, gates(facts.spec, facts.status.book.bounds), Counts(), facts.status.weight)
     facts = _remember(facts, replace(book, waited=0.0))
     return _silenced(facts, (reason, detail))

@@ -1,7 +1,7 @@
 """Which webhooks a tick asks, and what they are told. Called by `decide.questions`.
 
-A veto is asked for in every interval; a confirmation only once everything else is ripe, as far as the last tick knew, so that
-nobody is asked to confirm what may never come.
+A veto is asked for in every interval; a confirmation only once everything else is ripe, as far as the last tick knew,
+so that nobody is asked to confirm what may never come.
 """
 
 import json
@@ -30,9 +30,13 @@ def _confirmations(seen: Snapshot, rollout: Rollout) -> Iterator[WebhookKind]:
         yield WebhookKind.CONFIRM_START
     elif seen.status.phase is Phase.PROGRESSING and rollout.dwelt + elapsed >= spec.dwell:
         yield WebhookKind.CONFIRM_STEP
-    elif seen.status.phase is Phase.BAKING and rollout.baked + spec.interval >= spec.bake:
-        if spec.approval is Approval.AUTOMATIC or spec.approve == rollout.id:
-            yield WebhookKind.CONFIRM_PROMOTION
+    elif seen.status.phase is Phase.BAKING and _about_to_be_promoted(seen, rollout):
+        yield WebhookKind.CONFIRM_PROMOTION
+
+
+def _about_to_be_promoted(seen: Snapshot, rollout: Rollout) -> bool:
+    approved = seen.spec.approval is Approval.AUTOMATIC or seen.spec.approve == rollout.id
+    return approved and rollout.baked + seen.spec.interval >= seen.spec.bake
 
 
 def _body(seen: Snapshot, rollout: Rollout, hook: Webhook) -> str:

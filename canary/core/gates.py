@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from canary.core.spec import CanarySpec, Latency, Place, Risk, SuccessRate
 from canary.core.eprocess import Promise
+from canary.core.spec import CanarySpec, Latency, Place, Risk, SuccessRate
 
 
 class Metric(StrEnum):
@@ -20,7 +20,8 @@ class Metric(StrEnum):
     LATENCY = "p99 latency"
 
 
-# p99 as counts over a limit (design.md §5): 1 % may be slower, 2 % must be ruled out, 0.1 points over stable are tolerated
+# p99 as counts over a limit (design.md §5): 1 % may be slower, 2 % must be ruled out, 0.1 points over stable are
+# tolerated
 SLOW = SuccessRate(p0=0.01, p_bad=0.02, delta=0.001)
 
 
@@ -43,7 +44,10 @@ class Gate:
 
     @property
     def split(self) -> bool:
-        """Whether failing and passing are judged at different bounds, with evidence of their own (statistics.md §3(c))."""
+        """Whether failing and passing are judged at different bounds.
+
+        With evidence of their own (statistics.md §3(c)).
+        """
         return self.metric is Metric.LATENCY and self.over != self.within
 
     @property

@@ -1,6 +1,7 @@
 """Readiness and capacity: what must hold before a weight, judged from pods and never from metrics.
 
-Called by `facts` and the rules. A dead pod is invisible to success rates (the mesh sends its share elsewhere), so these look at the cluster.
+Called by `facts` and the rules. A dead pod is invisible to success rates (the mesh sends its share elsewhere), so
+these look at the cluster.
 """
 
 from math import ceil
@@ -22,7 +23,10 @@ def carried(serving: int, stable_replicas: int, most: Weight) -> Weight:
 
 
 def enough(stable: Workload) -> int:
-    """Count the stable pods without which stable is not ready: three in four, as Kubernetes' own rolling update keeps."""
+    """Count the stable pods without which stable is not ready.
+
+    Three in four, as Kubernetes' own rolling update keeps.
+    """
     return max(1, stable.desired * 3 // 4) if stable.desired else 0
 
 

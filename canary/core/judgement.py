@@ -1,7 +1,8 @@
 """From evidence to one verdict: Pass, Fail or Hold for each gate, and what they add up to.
 
-Called by `facts`. Failing is one decision over all gates: the weighted mean of their evidence, in either ledger, against
-1/alpha (statistics.md §3(e)), so that more routes do not mean more false alarms. Only then are the culprits named.
+Called by `facts`. Failing is one decision over all gates: the weighted mean of their evidence, in either ledger,
+against 1/alpha (statistics.md §3(e)), so that more routes do not mean more false alarms. Only then are the culprits
+named.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,8 +42,9 @@ class GateView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """All gates together. `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does.
+    """All gates together.
 
+    `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does.
     `route` is the route to look at: the first culprit's, or the one that the evidence points to most where only the
     service's gate is to blame.
     """
@@ -101,7 +103,10 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
 
 
 def _blamed(gates: Sequence[Gate], values: Mapping[str, float], merged: float, spec: CanarySpec) -> list[Gate]:
-    """Name the gates behind a ledger that crossed: by e-BH, else the one with the greatest share of it; routes first."""
+    """Name the gates behind a ledger that crossed: by e-BH, else the one with the greatest share of it.
+
+    Routes first.
+    """
     if merged < 1 / spec.risk.alpha:
         return []
     names = statistics.culprits(values, spec.risk.alpha)
@@ -112,7 +117,10 @@ def _blamed(gates: Sequence[Gate], values: Mapping[str, float], merged: float, s
 
 
 def _suspect(gates: Sequence[Gate], blamed: Sequence[Gate], odds: Mapping[str, float]) -> Gate | None:
-    """Find the route that the evidence points to, where it blames the whole service only: its proxies may be scraped later."""
+    """Find the route that the evidence points to, where it blames the whole service only.
+
+    Its proxies may be scraped later.
+    """
     if not blamed or blamed[0].place:
         return None
     routes = [g for g in gates if g.place and g.metric is blamed[0].metric and odds[g.name] >= SUSPICIOUS]

@@ -1,6 +1,6 @@
-"""From the analysed template to stable's: what promotion copies and what it leaves alone. Pure functions on pod templates.
+"""From the analysed template to stable's: what promotion copies and what it leaves alone.
 
-Called by the rules and by `converge`.
+Pure functions on pod templates. Called by the rules and by `converge`.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,10 @@ Template: TypeAlias = Mapping[str, object]
 
 
 def promoted(stable: Workload, analysed: Template, mode: PromotionMode) -> Template:
-    """Build stable's next template: the analysed one under stable's own selector labels, or stable's with new images."""
+    """Build stable's next template.
+
+    The analysed one under stable's own selector labels, or stable's with new images.
+    """
     if mode is PromotionMode.COPY_IMAGES:
         return _with_images(stable.template, analysed)
     meta = dict(cast("Mapping[str, object]", analysed.get("metadata") or {}))

@@ -1,7 +1,8 @@
 """Linkerd's proxy metrics as PromQL text: one query per family for all active canaries, raw and unsummed.
 
 Called by the runtime's readings. `sum by` would hide scrape times and turn a vanished idle series into a false reset;
-`rate` and `increase` extrapolate and miss first values (statistics.md §2). Names are matched literally, every value escaped.
+`rate` and `increase` extrapolate and miss first values (statistics.md §2). Names are matched literally, every value
+escaped.
 """
 
 import re

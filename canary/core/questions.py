@@ -1,6 +1,7 @@
 """What a tick must know from outside before it can decide, and the answers it may get.
 
-`decide` never fetches: the shell answers these and an outage is an answer too. Questions are hashable, for they are keys.
+`decide` never fetches: the shell answers these and an outage is an answer too. Questions are hashable, for they are
+keys.
 """
 
 from collections.abc import Mapping

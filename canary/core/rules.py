@@ -1,7 +1,7 @@
 """The shape of a rule, what can happen, and the moves that several phases share.
 
-A phase is an ordered chain of rules; the first whose `when` holds is followed. `decide` has the chains and `table` prints
-them into docs/architecture.md, so a rule's `then` is what the reader of that table gets.
+A phase is an ordered chain of rules; the first whose `when` holds is followed. `decide` has the chains and `table`
+prints them into docs/architecture.md, so a rule's `then` is what the reader of that table gets.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What one tick saw of the cluster, and when: plain facts, no judgement.
 
-Built by the cluster adapter, read by `questions` and `decide`. One consistent look: nothing in it is read later. Pods and
-templates are read for an active rollout only, so that an idle Canary costs nothing beyond the watches.
+Built by the cluster adapter, read by `questions` and `decide`. One consistent look: nothing in it is read later. Pods
+and templates are read for an active rollout only, so that an idle Canary costs nothing beyond the watches.
 """
 
 from collections.abc import Mapping
@@ -48,8 +48,8 @@ class Pod:
 class Workload:
     """A Deployment and what belongs to it.
 
-    `revision` is the pod-template-hash of its present template, empty while the Deployment's controller has not seen it.
-    `templates` maps each revision that still has a ReplicaSet to its pod template (without the hash label).
+    `revision` is the pod-template-hash of its present template, empty while the Deployment's controller has not seen
+    it. `templates` maps each revision that still has a ReplicaSet to its pod template (without the hash label).
     """
 
     name: str
@@ -94,8 +94,8 @@ class Wiring:
 class Snapshot:
     """One look. `elapsed` is monotonic time since this process last decided on the key, zero at first.
 
-    `status` and `counters` are the ledger's where it holds them, else as saved (then `counters` is None). `spec` is the one
-    to follow: the last valid one while `problems` is not empty.
+    `status` and `counters` are the ledger's where it holds them, else as saved (then `counters` is None). `spec` is
+    the one to follow: the last valid one while `problems` is not empty.
     """
 
     key: Key

@@ -1,7 +1,7 @@
 """What the user asked for: `CanarySpec`, frozen and valid by construction.
 
-Built by `manifest.parse_spec` and read everywhere. A value that exists here keeps every rule of the resource: steps rise
-and end at 1000m, rates are fractions, durations are positive. Nothing here reads or writes text.
+Built by `manifest.parse_spec` and read everywhere. A value that exists here keeps every rule of the resource: steps
+rise and end at 1000m, rates are fractions, durations are positive. Nothing here reads or writes text.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuccessRate:
-    """A promise about failures, all as fractions of requests: 0 < p0 < p_bad < 1/2, delta >= 0.
+    """A promise about failures, all as fractions of requests: 0 < p0 < p_bad <= 1/2, delta >= 0.
 
     `p0` may fail, `p_bad` must be ruled out before promotion, `delta` is how much worse than stable is tolerated.
     """
@@ -126,7 +126,10 @@ class Risk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanarySpec:
-    """All of `spec`. `steps` rise and end at 1000; `places` hold the service first, if it has gates, then the routes."""
+    """All of `spec`.
+
+    `steps` rise and end at 1000; `places` hold the service first, if it has gates, then the routes.
+    """
 
     service: str
     stable: Side

@@ -1,5 +1,4 @@
-"""A keyed delay queue, like Go's workqueue: each key waits once, is held by one worker at a time, and backs off on
-its own.
+"""A keyed delay queue, like Go's workqueue: a key waits once, has one holder, backs off on its own.
 
 Called by `worker` and by whatever sees a change. A key that is put while it is held comes back when it is done.
 """
@@ -55,11 +54,17 @@ class DelayQueue:
                 continue
 
     def overdue(self) -> float:
-        """Say for how many seconds the longest waiting key has been due: above a moment only when the workers are stuck."""
+        """Say for how many seconds the longest waiting key has been due.
+
+        Above a moment only when the workers are stuck.
+        """
         return max(0.0, self._now() - min(self._due.values(), default=self._now()))
 
     def done(self, key: Key, after: timedelta | None, grid: timedelta = timedelta()) -> None:
-        """Let go of a key whose tick went well; it comes back on the next multiple of `grid` that is about `after` away."""
+        """Let go of a key whose tick went well.
+
+        It comes back on the next multiple of `grid` that is about `after` away.
+        """
         self._failures.pop(key, None)
         delay = None if after is None else aligned(self._now(), after, grid)
         self._let_go(key, delay)

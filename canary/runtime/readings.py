@@ -36,7 +36,10 @@ class Readings:
         self._synced = float("-inf")
 
     async def read(self, question: ReadCounters) -> Reading:
-        """Answer from the next shared reading, or from one of its own for a moment in the past. Raises MetricsUnreachable."""
+        """Answer from the next shared reading, or from one of its own for a moment in the past.
+
+        Raises MetricsUnreachable.
+        """
         if question.at is not None:
             series = await self._families([question.scope], question.at)
             return Reading(at=question.at, series=series)

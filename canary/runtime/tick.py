@@ -1,6 +1,6 @@
-"""One tick: see, ask, decide, save, perform, tell. Strictly forward: nothing is read after deciding, nothing written
-before.
+"""One tick: see, ask, decide, save, perform, tell.
 
+Strictly forward: nothing is read after deciding, nothing is written before.
 Called by `worker` with one key at a time. Errors are the worker's to sort; a tick that raises has saved first or done
 nothing.
 """

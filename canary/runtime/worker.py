@@ -1,6 +1,6 @@
-"""What becomes of a tick that raised: back off, look again at once, or stop. The only `except Exception` of the
-product.
+"""What becomes of a tick that raised: back off, look again at once, or stop.
 
+Here stands the only `except Exception` of the product.
 Called by `controller`, several at once; a key is never with two of them.
 """
 
