@@ -85,13 +85,17 @@ _POD_MAY_CHANGE = ("containers", "initContainers", "activeDeadlineSeconds", "tol
                    "terminationGracePeriodSeconds")  # fmt: skip
 
 
+_POD_IS_FIXED = (
+    "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+    "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+
+
 def _pod(obj: Object, old: Object | None) -> Iterator[Cause]:
     yield from _containers(branch(obj, "spec"), "spec")
     if old is not None and _fixed_part(obj) != _fixed_part(old):
-        yield Cause("FieldValueForbidden", "spec", "Forbidden: pod updates may not change fields other than "
-                    "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
-                    "`spec.tolerations` (only additions to existing tolerations),"
-                    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)")  # fmt: skip
+        yield Cause("FieldValueForbidden", "spec", _POD_IS_FIXED)
 
 
 def _fixed_part(pod: Object) -> tuple[Object, list[Object]]:

@@ -7,7 +7,7 @@ with 400, as `fieldValidation` says; what else the schema of a custom kind forbi
 import json
 import re
 
-from canary.lab.apiserver import events, schema
+from canary.lab.apiserver import events, rules, schema
 from canary.lab.apiserver.models import shape_of, shape_of_metadata
 from canary.lab.apiserver.refusal import bad_request
 from canary.lab.apiserver.resources import Resource
@@ -26,6 +26,8 @@ def decoded(resource: Resource, body: Object, validation: str, warnings: list[st
         raise bad_request(_unreadable(resource, "strict decoding error: " + ", ".join(unknown)))
     if validation == "Warn":
         warnings.extend(unknown)
+    if resource.plural == "customresourcedefinitions" and rules.has_rules(obj) and not rules.is_able():
+        warnings.append(rules.UNEVALUATED)
     schema.put_defaults(_schema(resource), obj)
     if not resource.custom:
         _check_types(resource, obj)

@@ -1,7 +1,8 @@
-"""Deployments: one ReplicaSet per pod template, and the way from the old ones to the new. A reconciler of `controllers`.
+"""Deployments: one ReplicaSet per pod template, and the way from the old ones to the new.
 
-It follows upstream's rolling update: the sizes in between obey maxSurge and maxUnavailable, pods that are not available
-go first. Not here: proportional scaling in mid-rollout, and adoption of ReplicaSets that somebody else made.
+A reconciler of `controllers`. It follows upstream's rolling update: the sizes in between obey maxSurge and
+maxUnavailable, pods that are not available go first. Not here: proportional scaling in mid-rollout, and adoption of
+ReplicaSets that somebody else made.
 """
 
 from canary.lab.apiserver import progress

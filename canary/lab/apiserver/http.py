@@ -12,7 +12,7 @@ from typing import cast
 import yaml
 from aiohttp import web
 
-from canary.lab.apiserver import discovery, faults, listing, refusal, tables, watching
+from canary.lab.apiserver import discovery, faults, listing, paths, refusal, tables, watching
 from canary.lab.apiserver.faults import Faults
 from canary.lab.apiserver.objects import Caller, Objects, Target
 from canary.lab.apiserver.refusal import Refused
@@ -23,6 +23,7 @@ from canary.lab.apiserver.tree import Object, branch, text
 _LARGEST_BODY = 3 * 1024 * 1024
 _WATCH_SECONDS = 1800.0
 
+_READ = frozenset({"application/json", "application/yaml", "application/octet-stream"})  # the last: nothing was said
 _YES = frozenset({"1", "true"})
 _LIST_OPTIONS = Resource(group="meta.k8s.io", plural="listoptions", kind="ListOptions")
 _MATCH_NEEDED = refusal.Cause(
@@ -64,78 +65,53 @@ class Front:
         raise asyncio.CancelledError
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        fixed = discovery.answer(request.path, request.headers.get("Accept", ""), self._objects.registry)
+        fixed = discovery.answer(request.path, self._objects.registry)
         if isinstance(fixed, str):
             return web.Response(text=fixed)
         if fixed is not None:
             return _json(fixed)
-        target = self._target(request.path)
+        target = paths.target_of(request.path, self._objects.registry)
         if target is None:
-            if self._is_served(request.path):
+            if paths.is_in_group(request.path, self._objects.registry):
                 raise refusal.nothing_served()
             return web.Response(text="404 page not found\n", status=404)
         if request.method == "GET" and request.query.get("watch") in _YES and not target.name:
             return await self._watch(request, target)
         return await self._act(request, target)
 
-    def _target(self, path: str) -> Target | None:
-        """Find what a path names; None when nothing is served there."""
-        match path.strip("/").split("/"):
-            case ["api", "v1", *rest]:
-                group, version = "", "v1"
-            case ["apis", group, version, *rest]:
-                pass
-            case _:
-                return None
-        namespace = ""
-        if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in {"status", "finalize"}:
-            namespace, rest = rest[1], rest[2:]
-        if not 1 <= len(rest) <= 3:
-            return None
-        resource = self._objects.registry.find(group, version, rest[0])
-        name, subresource = (*rest[1:], "", "")[:2]
-        if resource is None or (subresource and subresource not in resource.subresources):
-            return None
-        if bool(namespace) > resource.namespaced or (name and resource.namespaced and not namespace):
-            return None
-        return Target(resource, namespace, name, subresource)
-
-    def _is_served(self, path: str) -> bool:
-        match path.strip("/").split("/"):
-            case ["api", "v1", *_]:
-                return True
-            case ["apis", group, version, *_]:
-                return version in self._objects.registry.versions(group)
-            case _:
-                return False
-
     async def _act(self, request: web.Request, target: Target) -> web.Response:
-        by = _caller(request)
         match request.method, bool(target.name), target.subresource:
             case "GET", False, "":
-                found = listing.listed(target, request.query, self._objects.store)
-                return self._shown(request, target, found)
-            case "GET", True, _:
+                return self._shown(request, target, listing.listed(target, request.query, self._objects.store))
+            case "GET", True, subresource if subresource != "binding":
                 return self._shown(request, target, self._objects.get(target))
-            case "POST", False, "" if target.namespace or not target.resource.namespaced:
-                created = self._objects.create(target, await _body(request, target), by)
-                return _json(created, 201, _warned(by))
             case "POST", True, "binding":
-                return _json(self._objects.bind(target, await _body(request, target)), 201)
-            case "PUT", True, subresource if subresource != "binding":
-                before = self._objects.store.get(target.key)
-                written = self._objects.replace(target, await _body(request, target), by)
-                return _json(written, 201 if before is None else 200, _warned(by))
-            case "PATCH", True, subresource if subresource != "binding":
-                change = await _body(request, target, any_type=True)
-                return _json(self._objects.patch(target, change, request.content_type, by), 200, _warned(by))
+                return _json(self._objects.bind(target, await _body(request)), 201)
             case "DELETE", _, "":
-                return await self._delete(request, target, by)
+                return await self._delete(request, target)
+            case _:
+                return await self._write(request, target)
+
+    async def _write(self, request: web.Request, target: Target) -> web.Response:
+        by = _caller(request)
+        code = 200
+        match request.method, bool(target.name), target.subresource:
+            case "POST", False, "" if target.namespace or not target.resource.namespaced:
+                written, code = self._objects.create(target, await _body(request), by), 201
+            case "PUT", True, "" | "status" | "scale":
+                body = await _body(request)
+                code = 200 if self._objects.store.get(target.key) else 201
+                written = self._objects.replace(target, body, by)
+            case "PATCH", True, "" | "status" | "scale":
+                written = self._objects.patch(target, await _patch(request), request.content_type, by)
             case _:
                 raise refusal.method_not_allowed()
+        warnings = ", ".join(f"299 - {json.dumps(each)}" for each in by.warnings)
+        return _json(written, code, {"Warning": warnings} if warnings else None)
 
-    async def _delete(self, request: web.Request, target: Target, by: Caller) -> web.Response:
-        options: Object = await _body(request, target) if request.can_read_body else {}
+    async def _delete(self, request: web.Request, target: Target) -> web.Response:
+        by = _caller(request)
+        options: Object = await _body(request) if request.can_read_body else {}
         if "gracePeriodSeconds" in request.query:
             options["gracePeriodSeconds"] = int(request.query["gracePeriodSeconds"])
         if "propagationPolicy" in request.query:
@@ -172,7 +148,6 @@ class Front:
             revision=None if initial else revision,
             bookmarks=bookmarks,
             seconds=float(query.get("timeoutSeconds") or _WATCH_SECONDS),
-            marks_initial_end=bookmarks,
         )
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
@@ -194,23 +169,24 @@ def _caller(request: web.Request) -> Caller:
     )
 
 
-async def _body(request: web.Request, target: Target, *, any_type: bool = False) -> Object:
-    if not any_type and request.content_type not in {
-        "application/json",
-        "application/yaml",
-        "application/octet-stream",
-    }:
+async def _body(request: web.Request) -> Object:
+    if request.content_type not in _READ:
         raise refusal.unsupported()
     raw = await request.read()
     try:
-        body = yaml.safe_load(raw) if request.content_type.endswith("yaml") else json.loads(raw)
+        body = yaml.safe_load(raw) if request.content_type == "application/yaml" else json.loads(raw)
     except (ValueError, yaml.YAMLError) as error:
         raise refusal.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
-    if any_type:
-        return cast("Object", body)
     if not isinstance(body, dict):
-        raise refusal.bad_request("the body of the request is not an object")
+        raise refusal.bad_request("couldn't get version/kind; json parse error: not an object")
     return body
+
+
+async def _patch(request: web.Request) -> object:
+    try:
+        return cast("object", json.loads(await request.read()))
+    except ValueError as error:
+        raise refusal.bad_request(f"error decoding patch: {error}") from error
 
 
 def _deleted(target: Target, last: Object) -> Object:
@@ -218,10 +194,6 @@ def _deleted(target: Target, last: Object) -> Object:
     if target.resource.group:
         details["group"] = target.resource.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-
-def _warned(by: Caller) -> dict[str, str]:
-    return {"Warning": ", ".join(f"299 - {json.dumps(each)}" for each in by.warnings)} if by.warnings else {}
 
 
 def _retry_after(refused: Refused) -> dict[str, str]:

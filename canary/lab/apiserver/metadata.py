@@ -13,6 +13,7 @@ from canary.lab.apiserver.tree import Object, branch, count, text, texts
 
 SERVERS_OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_LONGEST = 253
 _SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
@@ -70,7 +71,7 @@ def problems(obj: Object, old: Object | None) -> list[Cause]:
     name = text(obj, "metadata", "name")
     if not name:
         return [Cause("FieldValueRequired", "metadata.name", "Required value: name or generateName is required")]
-    if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+    if len(name) > _LONGEST or not _SUBDOMAIN.fullmatch(name):
         return [Cause("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {_SUBDOMAIN_RULE}')]
     return []
 

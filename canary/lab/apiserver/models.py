@@ -57,12 +57,11 @@ def _typed(annotation: object) -> Object:
         options = [_typed(each) for each in arguments if each is not type(None)]
         both = {str(each.get("type")) for each in options} == {"integer", "string"}
         return {"x-kubernetes-int-or-string": True} if both else options[0]
-    if origin is list:
-        return {"type": "array", "items": _typed(arguments[0])}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": _typed(arguments[1])}
-    if annotation in _PLAIN:
-        return {"type": _PLAIN[annotation]}
+    if origin in {list, dict}:
+        inner = _typed(arguments[-1])
+        return (
+            {"type": "array", "items": inner} if origin is list else {"type": "object", "additionalProperties": inner}
+        )
     if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
         return _of(annotation)
-    return _ANYTHING
+    return {"type": _PLAIN[annotation]} if annotation in _PLAIN else _ANYTHING

@@ -1,11 +1,13 @@
 """The status of a Deployment: counts and the conditions Available and Progressing. Called by `deployments`."""
 
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from canary.lab.apiserver.quantity import share
 from canary.lab.apiserver.stamps import parsed_time, time_text
 from canary.lab.apiserver.tree import Object, count, reached, rows, text
 
+_State: TypeAlias = tuple[str, str, str]  # status, reason, message
 _AVAILABLE = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
 _UNAVAILABLE = ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
 
@@ -44,7 +46,7 @@ def _sum(sets: list[Object], name: str) -> int:
     return sum(count(each, "status", name) for each in sets)
 
 
-def _condition(status: object, kind: str, now: tuple[str, str, str], *, moved: bool = False) -> Object:
+def _condition(status: object, kind: str, now: _State, *, moved: bool = False) -> Object:
     held = next((row for row in rows(status, "conditions") if row.get("type") == kind), {})
     value, reason, message = now
     same = (held.get("status"), held.get("reason"), held.get("message")) == now
@@ -64,28 +66,39 @@ def _progressing(
 ) -> tuple[list[Object], float | None]:
     before = deployment.get("status")
     held = next((row for row in rows(before, "conditions") if row.get("type") == "Progressing"), {})
-    name = text(new, "metadata", "name")
+    now, again = _progress(deployment, status, held, text(new, "metadata", "name"), created=created)
+    if now is None:
+        return ([held] if held else []), again
+    moved = now[1] in {"NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"}
+    return [_condition(before, "Progressing", now, moved=moved)], again
+
+
+def _progress(
+    deployment: Object, status: Object, held: Object, name: str, *, created: bool
+) -> tuple[_State | None, float | None]:
+    """Return what Progressing says now, None for what it said before, and when time alone may change it."""
+    reason = text(held, "reason")
+    now: _State | None = None
+    again: float | None = None
     if reached(deployment, "spec", "paused"):
-        return [_condition(before, "Progressing", ("Unknown", "DeploymentPaused", "Deployment is paused"))], None
-    if held.get("reason") == "DeploymentPaused":
-        return [_condition(before, "Progressing", ("Unknown", "DeploymentResumed", "Deployment is resumed"))], None
-    if created or not held:
-        words = f'Created new replica set "{name}"' if created else f'Found new replica set "{name}"'
-        now = ("True", "NewReplicaSetCreated" if created else "FoundNewReplicaSet", words)
-        return [_condition(before, "Progressing", now, moved=True)], None
-    if held.get("reason") == "NewReplicaSetAvailable" and status.get("replicas") == status.get("updatedReplicas"):
-        return [held], None  # a complete rollout is not reopened by pods that come and go
-    if is_complete(deployment, status):
+        now = ("Unknown", "DeploymentPaused", "Deployment is paused")
+    elif reason == "DeploymentPaused":
+        now = ("Unknown", "DeploymentResumed", "Deployment is resumed")
+    elif created:
+        now = ("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
+    elif not held:
+        now = ("True", "FoundNewReplicaSet", f'Found new replica set "{name}"')
+    elif reason == "NewReplicaSetAvailable" and status.get("replicas") == status.get("updatedReplicas"):
+        pass  # a complete rollout is not reopened by pods that come and go
+    elif is_complete(deployment, status):
         now = ("True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
-        return [_condition(before, "Progressing", now)], None
-    if _has_moved(before, status):
+    elif _has_moved(deployment.get("status"), status):
         now = ("True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
-        return [_condition(before, "Progressing", now, moved=True)], None
-    left = _left(deployment, held)
-    if left <= 0:
+    elif (left := _left(deployment, held)) > 0:
+        again = left
+    else:
         now = ("False", "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.')
-        return [_condition(before, "Progressing", now)], None
-    return [held], left
+    return now, again
 
 
 def _has_moved(before: object, status: Object) -> bool:

@@ -24,7 +24,8 @@ _FIELDS = {
     "events": (
         "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
         "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
-        "regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "reason", "reportingComponent", "source", "type",
+        "regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid",
+        "reason", "reportingComponent", "source", "type",
     ),
 }  # fmt: skip
 

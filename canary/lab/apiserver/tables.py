@@ -75,14 +75,10 @@ def _since(moment: str) -> str:
     if began is None:
         return "<unknown>"
     seconds = max(0, int((datetime.now(UTC) - began).total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
-    if minutes < 180:
-        return f"{minutes}m"
-    return f"{hours}h" if hours < 48 else f"{days}d"
+    minutes, hours = seconds // 60, seconds // 3600
+    forms = ((2 * 60, f"{seconds}s"), (10 * 60, f"{minutes}m{seconds % 60}s"), (3 * 3600, f"{minutes}m"))
+    short = next((form for limit, form in forms if seconds < limit), "")
+    return short or (f"{hours}h" if hours < 2 * 24 else f"{hours // 24}d")
 
 
 def _cell(item: Object, path: str, kind: str) -> object:

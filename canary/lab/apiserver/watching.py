@@ -5,7 +5,7 @@ object that no longer matches is DELETED for this client, one that begins to mat
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -30,7 +30,6 @@ class Wish:
     revision: int | None  # None: begin with everything there is
     bookmarks: bool
     seconds: float
-    marks_initial_end: bool = False
 
 
 async def events_of(wish: Wish, store: Store) -> AsyncIterator[Object]:
@@ -39,16 +38,11 @@ async def events_of(wish: Wish, store: Store) -> AsyncIterator[Object]:
     end = loop.time() + wish.seconds
     position = store.revision if wish.revision is None else wish.revision
     if wish.revision is None:
-        for obj in store.select(wish.resource.store_kind, wish.namespace):
-            if wish.matches is None or wish.matches(obj):
-                yield {"type": "ADDED", "object": seen(wish.resource, obj)}
-        if wish.marks_initial_end:
-            yield _bookmark(wish.resource, position, initial_end=True)
+        for first in _initial(wish, store, position):
+            yield first
     while (left := end - loop.time()) > 0:
         try:
-            if position < wish.resource.since:
-                raise Compacted
-            entries = store.since(position)
+            entries = _after(position, wish, store)
         except Compacted:
             yield {"type": "ERROR", "object": too_old(position, store).body()}
             return
@@ -60,6 +54,20 @@ async def events_of(wish: Wish, store: Store) -> AsyncIterator[Object]:
             await asyncio.wait_for(store.changed(position), min(left, _BOOKMARK_EVERY))
         if wish.bookmarks and store.revision <= position:
             yield _bookmark(wish.resource, position)
+
+
+def _initial(wish: Wish, store: Store, position: int) -> Iterator[Object]:
+    for obj in store.select(wish.resource.store_kind, wish.namespace):
+        if wish.matches is None or wish.matches(obj):
+            yield {"type": "ADDED", "object": seen(wish.resource, obj)}
+    if wish.bookmarks:
+        yield _bookmark(wish.resource, position, initial_end=True)
+
+
+def _after(position: int, wish: Wish, store: Store) -> list[Entry]:
+    if position < wish.resource.since:
+        raise Compacted
+    return store.since(position)
 
 
 def too_old(revision: int, store: Store) -> Refused:
