@@ -109,55 +109,50 @@ class Lease:
 
     async def _try(self) -> bool:
         """Take the lease if nobody else has it."""
-        try:
-            self._observe(await self._api.get(self._path))
-        except NotFound:
-            fresh: Json = {"metadata": {"name": self._name}}
-            await self._claim(fresh, create=True)
-            return True
-        if self.holder not in ("", self._identity) and not self._expired():
+        if await self._look() and self.holder not in ("", self._identity) and not self._expired():
             return False
-        await self._claim(self._seen)
+        await self._claim()
         return True
 
     async def _renew(self) -> None:
         try:
-            await self._claim(self._seen)
-        except (Conflict, NotFound) as error:
-            # Our own write, whose answer we never saw; someone's label; or another leader.
-            if not await self._try_again():
+            await self._claim()
+        except CanaryError as error:
+            # Another leader; or our own write, whose answer we never saw; a label; a deletion (500: PUT would create).
+            if await self._look() and self.holder != self._identity:
                 self._renewed = None
                 raise LeaseLost.to(self.holder) from error
+            await self._claim()
 
-    async def _try_again(self) -> bool:
+    async def _look(self) -> bool:
+        """Read the lease; tell whether there is one."""
         try:
-            self._observe(await self._api.get(self._path))
+            found = await self._api.get(self._path)
         except NotFound:
-            return await self._try()
-        if self.holder != self._identity:
+            self._seen = {}
             return False
-        await self._claim(self._seen)
+        if _spec(found) != _spec(self._seen):
+            self._seen_at = time.monotonic()
+        self._seen = found
         return True
 
-    async def _claim(self, found: Json, *, create: bool = False) -> None:
-        """Write our name. What counts as the time of renewal is when we began to ask."""
+    async def _claim(self) -> None:
+        """Write our name over what was seen last. What counts as the time of renewal is when we began to ask."""
         begun, now = time.monotonic(), _micro_time()
-        spec = _spec(found)
-        ours = spec.get("holderIdentity") == self._identity
+        spec = _spec(self._seen)
         transitions = spec.get("leaseTransitions")
-        if not ours:
+        if self.holder != self._identity:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = transitions + 1 if isinstance(transitions, int) else 0
         spec["holderIdentity"], spec["renewTime"] = self._identity, now
         spec["leaseDurationSeconds"] = round(self._term.duration.total_seconds())
-        body = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": found.get("metadata"),
-            "spec": spec,
-        }
-        wrote = await (self._api.create(self._collection, body) if create else self._api.replace(self._path, body))
-        self._seen, self._seen_at, self._renewed = wrote, begun, begun
+        metadata = self._seen.get("metadata") or {"name": self._name}
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        if self._seen:
+            self._seen = await self._api.replace(self._path, body)
+        else:
+            self._seen = await self._api.create(self._collection, body)
+        self._seen_at = self._renewed = begun
 
     async def _give_back(self) -> None:
         while True:
@@ -171,11 +166,6 @@ class Lease:
             except Conflict:
                 continue
             return
-
-    def _observe(self, found: Json) -> None:
-        if _spec(found) != _spec(self._seen):
-            self._seen_at = time.monotonic()
-        self._seen = found
 
     def _expired(self) -> bool:
         duration = _spec(self._seen).get("leaseDurationSeconds")

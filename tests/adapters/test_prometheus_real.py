@@ -1,0 +1,119 @@
+"""The query forms we use, against a real Prometheus where the machine has one."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from canary.adapters.prometheus import Access, Prometheus
+from canary.core.counters import Series
+from canary.core.promql import bounds_query, client_queries
+from canary.core.questions import Scope
+from canary.core.spec import Side
+from canary.errors import MetricsUnreachable
+from tests.adapters.recorded import recorded, reply
+
+COUNTERS = """
+request_total{direction="outbound",dst_namespace="shop",dst_service="web-canary"} 7
+response_total{direction="outbound",dst_namespace="shop",dst_service="web-stable"} 40
+response_total{direction="outbound",dst_namespace="shop",dst_service="web-canary"} 4
+response_total{direction="outbound",dst_namespace="other",dst_service="web-canary"} 5
+response_latency_ms_bucket{direction="outbound",dst_namespace="shop",dst_service="web-canary",le="300"} 3
+response_latency_ms_bucket{direction="outbound",dst_namespace="shop",dst_service="web-canary",le="+Inf"} 4
+response_latency_ms_bucket{direction="inbound",namespace="shop",deployment="web-canary",le="300"} 3
+response_latency_ms_bucket{direction="inbound",namespace="shop",deployment="web-canary",le="+Inf"} 4
+"""
+
+SCOPE = Scope(
+    namespace="shop",
+    apex="web",
+    stable=Side(service="web-stable", deployment="web-stable"),
+    canary=Side(service="web-canary", deployment="web-canary"),
+    bounds=frozenset({300.0}),
+    routes=False,
+)
+
+
+async def test_the_forms_we_ask_in_are_answered_as_we_read_them(prometheus: Prometheus) -> None:
+    requests_, responses, buckets = client_queries([SCOPE], timedelta(seconds=25))
+    found = await scraped_twice(prometheus, responses)
+    assert {series.labels["dst_service"]: series.samples[-1][1] for series in found} == {
+        "web-stable": 40.0,
+        "web-canary": 4.0,
+    }
+    now = await prometheus.now()
+    for series in found:
+        times = [at for at, _ in series.samples]
+        assert times == sorted(times)
+        assert 0 <= now - times[-1] < 25
+        assert series.labels["__name__"] == "response_total"
+    assert [series.samples[-1][1] for series in await prometheus.query(requests_)] == [7.0]
+    assert {float(series.labels["le"]) for series in await prometheus.query(buckets)} == {300.0, float("inf")}
+    counted = await prometheus.query(bounds_query(SCOPE))
+    assert {float(series.labels["le"]): series.samples[0][1] for series in counted} == {300.0: 1, float("inf"): 1}
+    assert await prometheus.query(responses, now - 3600) == ()
+    with pytest.raises(MetricsUnreachable, match=r"answered 400.*parse error"):
+        await prometheus.query("response_total{[25s]")
+    with pytest.raises(MetricsUnreachable, match=r"answered 422.*duplicate series"):
+        await prometheus.query("response_total * on () response_latency_ms_bucket")
+
+
+async def scraped_twice(prometheus: Prometheus, promql: str) -> tuple[Series, ...]:
+    async with asyncio.timeout(20):
+        while True:
+            found = await prometheus.query(promql)
+            if found and min(len(series.samples) for series in found) > 1:
+                return found
+            await asyncio.sleep(0.2)
+
+
+def program() -> Path | None:
+    cached = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "linkerd-canary/prometheus/usr/bin/prometheus"
+    )
+    on_path = shutil.which("prometheus")
+    return Path(on_path) if on_path else cached if cached.exists() else None
+
+
+@pytest.fixture
+async def prometheus(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Prometheus]:
+    found = program()
+    if found is None:
+        pytest.skip("no prometheus on PATH or in the lab's cache")
+    async with recorded(reply(body=COUNTERS.encode(), kind="text/plain; version=0.0.4")) as target:
+        config = tmp_path / "prometheus.yml"
+        config.write_text(
+            "global: {scrape_interval: 500ms}\n"
+            f"scrape_configs: [{{job_name: proxies, static_configs: [{{targets: ['{target.url[7:]}']}}]}}]\n"
+        )
+        process = await asyncio.create_subprocess_exec(
+            str(found),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={tmp_path / 'data'}",
+            f"--web.listen-address=127.0.0.1:{unused_tcp_port}",
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            prometheus = Prometheus(Access(url=f"http://127.0.0.1:{unused_tcp_port}"))
+            await until_ready(prometheus)
+            yield prometheus
+            prometheus.close()
+        finally:
+            process.kill()
+            await process.wait()
+
+
+async def until_ready(prometheus: Prometheus) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(MetricsUnreachable):
+                await prometheus.now()
+                return
+            await asyncio.sleep(0.1)
