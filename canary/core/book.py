@@ -12,6 +12,7 @@ from canary.core.counts import SERVICE, Counts, Version, What
 from canary.core.eprocess import Evidence, Interval
 from canary.core.gates import Gate
 from canary.core.spec import Weight
+from canary.core.statistics import ODDS
 from canary.core.unanswered import OpenRequests, Standing
 
 MOST_PODS = 100  # pods told apart for naming the worst one
@@ -28,20 +29,29 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How counters were read: at the clients or the servers, at which latency bounds, with routes or without."""
+
+    client: bool
+    bounds: frozenset[float]
+    routes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """Evidence under the names of gates, and what else is counted.
 
     `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds
-    since then on ours. `bounds` are the latency buckets that exist, `cut` those that the last reading asked for.
+    since then on ours. `bounds` are the latency buckets that exist, `manner` how the last reading was taken.
     `answered` counts the canary's answered requests since the weight last changed. `open` is by place. `pods` holds a
-    canary pod's requests and failures by (place, pod); it is for messages and not checkpointed.
+    canary pod's requests and failures by (place, pod); it is for messages and, as `manner`, not checkpointed.
     """
 
     at: float = 0.0
     waited: float = 0.0
     answered: float = 0.0
     bounds: tuple[float, ...] = ()
-    cut: frozenset[float] = frozenset()
+    manner: Manner | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     open: Mapping[str, OpenRequests] = field(default_factory=dict)
@@ -107,6 +117,26 @@ def forget(book: Book, names: Iterable[str]) -> Book:
     """Start the evidence of some gates over: what they promise, or what they compare with, is no longer the same."""
     gone = {full for name in names for full in (name, f"{name}, passing")}
     return replace(book, evidence={name: e for name, e in book.evidence.items() if name not in gone})
+
+
+def keep(book: Book, gates: Iterable[Gate]) -> Book:
+    """Drop what belongs to gates that no longer exist: should they come back, what they missed would be missing."""
+    names = {name for gate in gates for name in (gate.name, gate.pass_name)}
+    evidence = {name: e for name, e in book.evidence.items() if name in names}
+    return replace(book, evidence=evidence, tallies={name: t for name, t in book.tallies.items() if name in names})
+
+
+def compare_anew(book: Book) -> Book:
+    """Start every comparison with stable over, for stable is another one now; what is judged without it is kept."""
+    return replace(book, evidence={name: _without_comparison(e) for name, e in book.evidence.items()})
+
+
+def _without_comparison(evidence: Evidence) -> Evidence:
+    """Keep `bad`, `alone` and `ok`. A row begun anew is worth 1: the cash, and what is staked, spread evenly."""
+    judged = evidence.judged
+    row = ((1 - judged.cash) / len(ODDS),) * len(ODDS)
+    judged = replace(judged, rows=(judged.rows[0], row, row))
+    return replace(Evidence.fresh(), judged=judged, lonely=evidence.lonely, ok=evidence.ok)
 
 
 def _interval(canary: tuple[float, float], stable: tuple[float, float], weight: Weight) -> Interval:

@@ -3,7 +3,7 @@ r"""Where a tick decides. Start reading here.
 A tick is `see -> ask -> decide -> save -> perform -> tell`; this module is the third of them, and it is pure: the same
 snapshot and answers give the same decision, and an outage is an answer. It works in three moves.
 
-1. `facts.gather` accounts for time, folds what the counters gained into the evidence and judges it.
+1. `gather` accounts for time, folds what the counters gained into the evidence and judges it.
 2. The chain of the present phase is walked; the first rule that applies gives the new intent.
 3. `converge` compares intent and world, and lists the effects.
 
@@ -22,8 +22,10 @@ from typing import Final
 from canary.core.conditions import conditions
 from canary.core.converge import converge, repairs
 from canary.core.decision import Decision, Effect, Notice, Unguard
-from canary.core.facts import Facts, gather, reading_due, scope_of
+from canary.core.facts import Facts
 from canary.core.gatecalls import gate_calls
+from canary.core.gather import gather
+from canary.core.intake import reading_due, scope_of
 from canary.core.progressing import BAKING, PROGRESSING
 from canary.core.promoting import FINALISING, PROMOTING, ROLLING_BACK
 from canary.core.questions import Answers, FindBounds, Question, ReadCounters

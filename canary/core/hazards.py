@@ -46,8 +46,9 @@ def _verdict(facts: Facts) -> tuple[Reason, str] | None:
 
 
 def pods_lost(facts: Facts) -> bool:
-    """Tell whether the ready pods carry another weight than the one in force."""
-    return facts.rollout.step >= 0 and bearable(facts) != facts.status.weight
+    """Tell whether the ready pods carry less than the weight in force, or more again, which waits for a reading."""
+    weight, present = bearable(facts), facts.status.weight
+    return facts.rollout.step >= 0 and (weight < present or (weight > present and facts.interval_over))
 
 
 def bearable(facts: Facts) -> Weight:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from canary.core import guards
-from canary.core.facts import Facts
+from canary.core.facts import Facts, clock_stopped
 from canary.core.formats import show_duration, show_weight
 from canary.core.hazards import (
     aborted,
@@ -30,7 +30,7 @@ from canary.core.obstacles import (
     yield_to_rival,
 )
 from canary.core.questions import GateReply
-from canary.core.ripeness import baked, ripe, target
+from canary.core.ripeness import baked, ripe, step_due, target
 from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, stay, withdraw
 from canary.core.spec import FULL, Approval, Inconclusive, PromotionMode, WebhookKind
 from canary.core.starting import begun, startable
@@ -62,7 +62,7 @@ def retreats_late(facts: Facts) -> bool:
 def overdue(facts: Facts) -> bool:
     """Tell whether the step's deadline is over; in Baking it runs on the time beyond the bake."""
     extra = facts.spec.bake if facts.status.phase is Phase.BAKING else timedelta()
-    return facts.rollout.spent >= facts.spec.step_timeout + extra
+    return facts.rollout.spent >= facts.spec.step_timeout + extra and not clock_stopped(facts)
 
 
 def end_step(facts: Facts) -> Turn:
@@ -267,7 +267,7 @@ PROGRESSING = (
     Rule(happening=Happening.SILENT, when=silent, follow=hold_silent, then="held, evidence kept"),
     Rule(happening=Happening.PAUSED, when=paused, follow=hold_paused, then="no step up, gates armed"),
     Rule(happening=Happening.CONFIRMATION, when=unconfirmed_step, follow=hold_step, then="held"),
-    Rule(happening=Happening.RIPE, when=ripe, follow=step_up, then="next step; Baking at 1000m"),
+    Rule(happening=Happening.RIPE, when=step_due, follow=step_up, then="next step; Baking at 1000m"),
     Rule(happening=Happening.OTHERWISE, when=always, follow=gather_more, then="gathers evidence"),
 )
 

@@ -37,7 +37,7 @@ def _ahead(facts: Facts) -> tuple[Weight, ...]:
 
 
 def ripe(facts: Facts) -> bool:
-    """Tell whether the present step may be left, readiness apart."""
+    """Tell whether the present step may be left, readiness apart: `step_due` says when."""
     rollout, judgement = facts.rollout, facts.judgement
     if judgement is None or not facts.settled:
         return False
@@ -48,6 +48,11 @@ def ripe(facts: Facts) -> bool:
     if at_bridge(facts) and not passed(facts):
         return False
     return judgement.calm and facts.status.book.answered >= ANSWERED
+
+
+def step_due(facts: Facts) -> bool:
+    """Tell whether to take the next step now: right after a reading, so that no interval has two weights (Simpson)."""
+    return ripe(facts) and facts.interval_over
 
 
 def baked(facts: Facts) -> bool:

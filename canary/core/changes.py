@@ -1,0 +1,91 @@
+"""What someone changed in mid-rollout, and which evidence starts over because of it. Called by `gather`.
+
+A gate whose promise changed knows nothing any more; a comparison begins anew with a new baseline. What the change does
+not touch is kept: editing the dwell must not cost an hour of evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from canary.core import book as books
+from canary.core.decision import Notice
+from canary.core.facts import Facts
+from canary.core.gates import Gate, gates
+from canary.core.manifest import as_object, parse_spec
+from canary.core.promotion import carries
+from canary.core.snapshot import Workload
+from canary.core.status import Phase, Reason
+from canary.errors import InvalidSpec
+
+CONTROLS = frozenset({"paused", "abort", "retry", "approve"})
+"""Fields that are orders and no part of what is followed."""
+
+
+def with_changes(facts: Facts) -> Facts:
+    """Start evidence over where what it compares or promises is no longer the same, and say so."""
+    return _new_baseline(_new_spec(_invalid_spec(facts)))
+
+
+def _invalid_spec(facts: Facts) -> Facts:
+    """Say once that the rollout goes on with the last valid spec."""
+    told = {c.type: c.reason for c in facts.seen.status.conditions}
+    if not facts.seen.problems or told.get("Ready") == Reason.INVALID_SPEC:
+        return facts
+    problems = "; ".join(map(str, facts.seen.problems))
+    message = f"The spec is invalid; the rollout goes on with the last valid one. {problems}."
+    return _told(facts, Notice(reason=Reason.INVALID_SPEC, message=message, warning=True))
+
+
+def _new_spec(facts: Facts) -> Facts:
+    rollout, seen, book = facts.rollout, facts.seen, facts.status.book
+    if seen.problems or rollout.spec == seen.raw_spec:
+        return facts
+    found = gates(seen.spec, book.bounds)
+    changed = _changed_gates(facts, found)
+    book = books.keep(books.forget(book, changed), found)
+    if _followed(rollout.spec) != _followed(seen.raw_spec):
+        message = f"The spec changed in mid-rollout; evidence starts over for: {', '.join(changed) or 'nothing'}."
+        facts = _told(facts, Notice(reason=Reason.SPEC_CHANGED, message=message))
+    return replace(facts, status=replace(facts.status, rollout=replace(rollout, spec=seen.raw_spec), book=book))
+
+
+def _followed(spec: Mapping[str, object]) -> Mapping[str, object]:
+    return {key: value for key, value in spec.items() if key not in CONTROLS}
+
+
+def _changed_gates(facts: Facts, found: tuple[Gate, ...]) -> list[str]:
+    try:
+        followed = parse_spec(as_object(facts.rollout.spec))
+    except InvalidSpec:  # written by another version of this program
+        return [gate.name for gate in found]
+    before = {gate.name: gate for gate in gates(followed, facts.status.book.bounds)}
+    return [
+        g.name
+        for g in found
+        if g.name in before and (before[g.name].promise, before[g.name].limit) != (g.promise, g.limit)
+    ]
+
+
+def _new_baseline(facts: Facts) -> Facts:
+    rollout, stable = facts.rollout, facts.seen.stable
+    if stable is None or not _baseline_changed(facts, stable):
+        return facts
+    message = (
+        f"Stable's template changed from {rollout.baseline} to {stable.revision} in mid-rollout;"
+        " the comparison with stable starts over."
+    )
+    rollout, book = replace(rollout, baseline=stable.revision), books.compare_anew(facts.status.book)
+    facts = replace(facts, status=replace(facts.status, rollout=rollout, book=book))
+    return _told(facts, Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True))
+
+
+def _baseline_changed(facts: Facts, stable: Workload) -> bool:
+    rollout, canary = facts.rollout, facts.seen.canary
+    if facts.status.phase not in (Phase.PROGRESSING, Phase.BAKING) or stable.revision in ("", rollout.baseline):
+        return False
+    analysed = None if canary is None else canary.templates.get(rollout.revision)
+    return analysed is None or not carries(stable, analysed, facts.spec.promotion)
+
+
+def _told(facts: Facts, notice: Notice) -> Facts:
+    return replace(facts, notices=(*facts.notices, notice))

@@ -1,0 +1,56 @@
+"""One look and its answers -> the facts that the rules decide on. Called by `decide` before any rule.
+
+Time is accounted for, changes are noticed, the reading is folded into the evidence, and the evidence is judged.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from canary.core.changes import with_changes
+from canary.core.facts import Facts, clock_stopped
+from canary.core.gates import gates
+from canary.core.intake import take_in, with_bounds
+from canary.core.judgement import judge
+from canary.core.questions import Answers, CallGate, GateReply, Unanswered
+from canary.core.snapshot import Snapshot
+from canary.core.spec import WebhookKind
+
+RESTART_GAP = timedelta(minutes=10)  # the most a restart adds to a deadline: a stepped clock must not end a rollout
+
+
+def gather(seen: Snapshot, answers: Answers) -> Facts:
+    """Account for time, fold the answers into the evidence, judge it."""
+    status = seen.status
+    if not status.active or status.rollout is None:
+        return Facts(seen=seen, status=status, counters=None)
+    status = replace(status, book=replace(status.book, waited=status.book.waited + seen.elapsed.total_seconds()))
+    facts = Facts(seen=seen, status=status, counters=seen.counters, replies=_replies(answers))
+    facts = _timed(take_in(with_changes(with_bounds(facts, answers)), answers))
+    judgement = judge(facts.status.book, gates(seen.spec, facts.status.book.bounds), seen.spec)
+    return replace(facts, judgement=judgement)
+
+
+def _replies(answers: Answers) -> dict[WebhookKind, list[tuple[str, GateReply | Unanswered]]]:
+    replies: dict[WebhookKind, list[tuple[str, GateReply | Unanswered]]] = {}
+    for question, answer in answers.items():
+        if isinstance(question, CallGate) and isinstance(answer, GateReply | Unanswered):
+            replies.setdefault(question.webhook.kind, []).append((question.webhook.name, answer))
+    return replies
+
+
+def _timed(facts: Facts) -> Facts:
+    """Add the time since the last look to what it counts for."""
+    seen, status, rollout = facts.seen, facts.status, facts.rollout
+    elapsed, none = seen.elapsed, timedelta()
+    at_step = facts.settled and status.weight == rollout.level and rollout.step >= 0
+    gap = none
+    if elapsed == none and seen.counters is None and status.saved_at is not None:
+        # the first look of this process: only the clock on the wall knows how long nobody looked
+        gap = min(max(seen.at - status.saved_at, none), RESTART_GAP)
+    rollout = replace(
+        rollout,
+        dwelt=rollout.dwelt + elapsed if at_step else none,
+        spent=rollout.spent if clock_stopped(facts) else rollout.spent + elapsed + gap,
+        exposed=rollout.exposed + (elapsed if status.weight > 0 else none),
+    )
+    return replace(facts, status=replace(status, rollout=rollout))

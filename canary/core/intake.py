@@ -1,0 +1,163 @@
+"""From answers to evidence: which counters are asked for, and what a reading adds to the book. Called by `gather`.
+
+A reading counts what came since the one before, and only where both were asked for in the same manner: a family, a
+bucket or a side that was not asked for before would count all it ever held. An interval without a reading is a tick of
+zeros.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from canary.core import book as books
+from canary.core import counters as counting
+from canary.core.book import Book, Manner, Span
+from canary.core.counters import Counters, Increment, Series
+from canary.core.counts import SERVICE, Counts, Revisions, Version, What, at_client, count, standing
+from canary.core.facts import Facts
+from canary.core.gates import gates
+from canary.core.questions import Answers, Bounds, FindBounds, ReadCounters, Reading, Scope, Unanswered
+from canary.core.snapshot import Snapshot
+from canary.core.spec import FULL
+from canary.core.status import Phase, Reason
+
+STALE = 2.5  # scrape intervals after which a sample says nothing about now
+SILENT = 6  # intervals without canary requests before that is worth saying
+
+
+def scope_of(seen: Snapshot) -> Scope:
+    """Say whose counters the Canary needs, and at which latency bounds."""
+    bounds = frozenset(
+        b for g in gates(seen.spec, seen.status.book.bounds) for b in (g.over, g.within) if b is not None
+    )
+    return Scope(
+        namespace=seen.key.namespace,
+        apex=seen.spec.service,
+        stable=seen.spec.stable,
+        canary=seen.spec.canary,
+        bounds=bounds,
+        routes=any(place.route for place in seen.spec.places),
+    )
+
+
+def reading_due(seen: Snapshot) -> bool:
+    """Tell whether an interval has passed since the last reading. Looks in between (a pod died) fold nothing."""
+    waited = seen.status.book.waited + seen.elapsed.total_seconds()
+    return seen.counters is None or waited >= 0.5 * seen.spec.interval.total_seconds()
+
+
+def with_bounds(facts: Facts, answers: Answers) -> Facts:
+    """Remember which latency buckets exist, once that is known."""
+    for question, answer in answers.items():
+        if isinstance(question, FindBounds) and isinstance(answer, Bounds) and answer.bounds:
+            return _remember(facts, replace(facts.status.book, bounds=answer.bounds))
+    return facts
+
+
+def take_in(facts: Facts, answers: Answers) -> Facts:
+    """Fold the reading of this tick, if one was due."""
+    asked = {q.at: answer for q, answer in answers.items() if isinstance(q, ReadCounters)}
+    if None not in asked:
+        return facts
+    now, then = asked.pop(None), next(iter(asked.values()), None)
+    for answer in (now, then):
+        if isinstance(answer, Unanswered):
+            return _unread(facts, answer.detail)
+    if not isinstance(now, Reading):
+        return _unread(facts, "no answer")
+    if facts.counters is None and isinstance(then, Reading) and then.series:
+        facts = _recalled(facts, then)
+    return _folded(facts, now)
+
+
+def _remember(facts: Facts, book: Book) -> Facts:
+    return replace(facts, status=replace(facts.status, book=book))
+
+
+def _recalled(facts: Facts, then: Reading) -> Facts:
+    """Begin with the counters as of the checkpoint. Where Prometheus lost them, the next reading is the baseline."""
+    counters, _ = counting.advance(Counters.fresh(), then.series, at=facts.status.book.at, born={})
+    facts = _remember(facts, replace(facts.status.book, manner=_manner(then.series, scope_of(facts.seen), None)))
+    return replace(facts, counters=counters)
+
+
+def _unread(facts: Facts, detail: str) -> Facts:
+    """Fold an interval without a reading: a tick of zeros."""
+    book = books.fold(facts.status.book, gates(facts.spec, facts.status.book.bounds), Counts(), facts.status.weight)
+    facts = _remember(facts, replace(book, waited=0.0))
+    return _silenced(replace(facts, interval_over=True), (Reason.METRICS_UNREACHABLE, detail))
+
+
+def _folded(facts: Facts, now: Reading) -> Facts:
+    seen, rollout, book = facts.seen, facts.rollout, facts.status.book
+    found, scope = gates(seen.spec, book.bounds), scope_of(seen)
+    revisions = Revisions(stable=rollout.baseline, canary=rollout.revision)
+    manner = _manner(now.series, scope, book.manner)
+    moved = book.manner is not None and book.manner.client != manner.client
+    before = Counters.fresh() if facts.counters is None or moved else facts.counters
+    counters, increments = counting.advance(before, now.series, at=now.at, born=_births(seen))
+    interval = seen.spec.interval.total_seconds()
+    if before.taken is None:
+        seconds = 0.0
+        book = books.fold(book, found, Counts(), facts.status.weight)
+    else:
+        seconds = max(0.1, now.at - before.taken)
+        counts = count(_comparable(increments, book.manner, manner), scope, revisions, client=manner.client)
+        stands = standing(now.series, scope, revisions, client=manner.client)
+        book = books.fold(book, found, counts, facts.status.weight)
+        book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.status.weight))
+        arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
+        rollout = replace(rollout, silent=0 if arrived else rollout.silent + 1)
+    status = replace(facts.status, book=replace(book, at=now.at, waited=0.0, manner=manner), rollout=rollout)
+    facts = replace(facts, status=status, counters=counters, interval_over=True)
+    silence = _silence(facts, now)
+    if silence is None and facts.status.phase is Phase.BAKING and facts.settled and facts.status.weight == FULL:
+        # an interval that follows an outage counts once, however long it was: an outage does not bake
+        baked = rollout.baked + timedelta(seconds=min(seconds, 1.5 * interval))
+        facts = replace(facts, status=replace(facts.status, rollout=replace(rollout, baked=baked)))
+    return _silenced(facts, silence)
+
+
+def _manner(series: Iterable[Series], scope: Scope, before: Manner | None) -> Manner:
+    """Say how a reading counts. One without any series of the service says nothing new about where."""
+    series = tuple(series)
+    client = at_client(series, scope)
+    if not client and before is not None and before.client:
+        client = all(s.labels.get("__name__", "").startswith("route_") for s in series)
+    return Manner(client=client, bounds=scope.bounds, routes=scope.routes)
+
+
+def _comparable(increments: Iterable[Increment], before: Manner | None, now: Manner) -> list[Increment]:
+    """Leave out what the reading before was not asked for."""
+    if before is None or before == now:
+        return list(increments)
+    same_cut, routed = before.bounds == now.bounds, before.routes
+    return [
+        i for i in increments if (same_cut or "le" not in i.labels) and (routed or not i.labels.get("rt_route", ""))
+    ]
+
+
+def _births(seen: Snapshot) -> dict[str, float]:
+    sides = (side for side in (seen.stable, seen.canary) if side is not None)
+    return {pod.name: pod.created for side in sides for pod in side.pods}
+
+
+def _silenced(facts: Facts, silence: tuple[Reason, str] | None) -> Facts:
+    return replace(facts, status=replace(facts.status, rollout=replace(facts.rollout, silence=silence)))
+
+
+def _silence(facts: Facts, now: Reading) -> tuple[Reason, str] | None:
+    """Say why an answered reading tells nothing."""
+    if not now.series:
+        where = f"{facts.spec.stable.service} and {facts.spec.canary.service}"
+        return (
+            Reason.NO_DATA,
+            f"Prometheus has no requests for {where}: no meshed client, or nobody scrapes the proxies",
+        )
+    age = now.at - max((s.samples[-1][0] for s in now.series if s.samples), default=0.0)
+    if age > STALE * facts.seen.scrape.total_seconds():
+        return Reason.STALE_DATA, f"the newest sample is {age:.0f} s old"
+    if facts.rollout.silent >= SILENT:
+        sent = f"no request reached the canary at {facts.status.weight}m in {facts.rollout.silent} intervals"
+        return Reason.NO_TRAFFIC, f"{sent}; clients without the mesh, or with a cached profile, do not obey the split"
+    return None
