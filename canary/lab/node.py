@@ -20,6 +20,8 @@ from canary.lab.sandbox import Surroundings
 
 log = structlog.get_logger()
 
+AGAIN = 0.5  # seconds
+
 
 class NodeAgent:
     """Runs the pods of one lab."""
@@ -64,6 +66,14 @@ class NodeAgent:
             log.error("pod.broke", task=task.get_name(), exc_info=bug)
 
     async def _follow(self, uid: str, life: PodLife) -> None:
+        try:
+            while not await self._lived(life):  # noqa: ASYNC110 - a retry with its pause
+                await asyncio.sleep(AGAIN)
+        finally:
+            self._lives.pop(uid, None)
+
+    async def _lived(self, life: PodLife) -> bool:
+        """Run a pod; False where the API server or the want of an address came in between."""
         ip = ""
         try:
             ip = self._block.take()
@@ -71,8 +81,9 @@ class NodeAgent:
         except (NotFound, Conflict):
             log.info("pod.gone", pod=life.name)  # deleted or replaced while we wrote about it
         except CanaryError as error:
-            log.warning("pod.lost", pod=life.name, problem=error.hint)
+            log.warning("pod.interrupted", pod=life.name, problem=error.hint)
+            return life.removed.is_set()
         finally:
             if ip:
                 self._block.give_back(ip)
-            self._lives.pop(uid, None)
+        return True

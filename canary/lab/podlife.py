@@ -42,7 +42,8 @@ class PodLife:
         return f"{self._pod.namespace}/{self._pod.name}"
 
     async def run(self, ip: str, node: str) -> None:
-        """Follow the pod to its end. Raises NotFound or Conflict where it vanishes under us."""
+        """Follow the pod to its end. Raises CanaryError where the API server does not let us; may be called again."""
+        self._now = Condition(restarts=self._now.restarts)
         if not self.leaving.is_set():
             await self._inject()
         if not self._pod.node and not self.leaving.is_set():
@@ -136,11 +137,11 @@ class PodLife:
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but wake up when the pod has to leave."""
+        leaving = asyncio.ensure_future(self.leaving.wait())
         try:
-            async with asyncio.timeout(seconds):
-                await self.leaving.wait()
-        except TimeoutError:
-            return
+            await asyncio.wait([leaving], timeout=seconds)
+        finally:
+            leaving.cancel()
 
     async def _say(self, **changes: object) -> None:
         """Write the pod's status if it changed."""

@@ -11,7 +11,8 @@ import pytest
 from canary.adapters.api import Api, Json
 from canary.errors import NotFound
 from canary.lab import podlife, seed
-from canary.lab.addresses import Block, loopback
+from canary.lab.addresses import Block, NoAddress, loopback
+from canary.lab.apiserver.faults import Fault
 from canary.lab.apiserver.plane import EmbeddedPlane
 from canary.lab.fields import look, rows, text
 from canary.lab.kube import Mirror
@@ -29,6 +30,7 @@ PODS = "/api/v1/namespaces/default/pods"
 class Cluster:
     api: Api
     mesh: Mesh
+    plane: EmbeddedPlane
 
     async def create(self, name: str = "one", env: Mapping[str, str] | None = None, **more: object) -> None:
         obj = a_pod(name, env=env, namespace="default", **more)  # type: ignore[arg-type]  # as a_pod takes it
@@ -66,7 +68,7 @@ async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
     mirror = asyncio.create_task(Mirror(api, "/api/v1/pods", "Pod", sees).run())
     try:
-        yield Cluster(api, mesh)
+        yield Cluster(api, mesh, plane)
     finally:
         mirror.cancel()
         await asyncio.gather(mirror, return_exceptions=True)
@@ -214,6 +216,35 @@ async def test_a_pod_that_asks_for_the_mesh_is_labelled_by_its_owner(cluster: Cl
     (pod,) = cluster.mesh.pods.values()
     assert (pod.meshed, pod.owner) == (True, seed.CANARY)
     assert pod.labels["linkerd.io/proxy-deployment"] == seed.CANARY
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(".*/one/binding", id="when it is bound"),
+        pytest.param(".*/one/status", id="when its status is written"),
+    ],
+)
+async def test_a_pod_gets_over_an_api_server_that_has_a_bad_moment(cluster: Cluster, path: str) -> None:
+    fault = cluster.plane.faults.add(Fault(answer=503, path=path, times=3))
+    await cluster.create()
+    await cluster.until(ready)
+    assert fault.times == 0
+
+
+async def test_pods_wait_for_an_address_when_there_is_none(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = [True]
+    take = Block.take
+
+    def taken(block: Block) -> str:
+        if full:
+            raise NoAddress(str(full.pop()))
+        return take(block)
+
+    monkeypatch.setattr(Block, "take", taken)
+    await cluster.create()
+    await cluster.until(ready)
+    assert not full
 
 
 async def test_pods_of_another_node_are_left_alone(cluster: Cluster) -> None:
