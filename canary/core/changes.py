@@ -84,7 +84,7 @@ def _baseline_changed(facts: Facts, stable: Workload) -> bool:
     if facts.status.phase not in (Phase.PROGRESSING, Phase.BAKING) or stable.revision in ("", rollout.baseline):
         return False
     analysed = None if canary is None else canary.templates.get(rollout.revision)
-    return analysed is None or not carries(stable, analysed, facts.spec.promotion)
+    return analysed is not None and not carries(stable, analysed, facts.spec.promotion)
 
 
 def _told(facts: Facts, notice: Notice) -> Facts:

@@ -34,6 +34,7 @@ HELD: Final = WIRING | {
     Reason.CONFIRMATION,
     Reason.WEBHOOK_UNANSWERED,
     Reason.OVERDUE,
+    Reason.UNANSWERED,
 }
 """What blocks a rollout that runs. Gathering evidence is not being held."""
 
@@ -46,8 +47,9 @@ def conditions(facts: Facts, status: CanaryStatus) -> CanaryStatus:
         ready, ready_reason, ready_message = False, Reason.INVALID_SPEC, "; ".join(map(str, seen.problems))
     elif status.reason in WIRING:
         ready, ready_reason, ready_message = False, status.reason, status.message
-    held = status.active and status.reason in HELD
     rollout = status.rollout
+    # the reason of a rollback is not what it waits for
+    held = status.active and status.reason in HELD and rollout is not None and status.reason is not rollout.fault
     if rollout is not None:
         rollout = replace(rollout, held_since=(rollout.held_since or seen.at) if held else None)
     last = status.history[-1] if status.history and not status.active else None

@@ -9,7 +9,7 @@ from canary.core import guards
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.questions import GateReply
-from canary.core.rules import Turn, at_weight, fail, stay
+from canary.core.rules import Turn, at_weight, fail, retreat, stay
 from canary.core.spec import WebhookKind, Weight
 from canary.core.status import Reason
 
@@ -46,9 +46,14 @@ def _verdict(facts: Facts) -> tuple[Reason, str] | None:
 
 
 def pods_lost(facts: Facts) -> bool:
-    """Tell whether the ready pods carry less than the weight in force, or more again, which waits for a reading."""
+    """Tell whether the ready pods carry less than the weight in force, or more again.
+
+    Giving back waits for a reading; taking away waits for nothing, unless stable has not one pod to give it to.
+    """
     weight, present = bearable(facts), facts.status.weight
-    return facts.rollout.step >= 0 and (weight < present or (weight > present and facts.interval_over))
+    if facts.rollout.step < 0 or weight == present:
+        return False
+    return facts.interval_over if weight > present else retreat(facts) == 0
 
 
 def bearable(facts: Facts) -> Weight:
@@ -93,6 +98,17 @@ def hold_silent(facts: Facts) -> Turn:
     """Hold: an outage never counts against a release."""
     reason, detail = facts.rollout.silence or (Reason.NO_DATA, "")
     return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {detail}.")
+
+
+def hanging(facts: Facts) -> bool:
+    """Tell whether the canary leaves requests unanswered, and the user wants that to hold the rollout."""
+    return facts.judgement is not None and bool(facts.judgement.hanging)
+
+
+def hold_hanging(facts: Facts) -> Turn:
+    """Hold while requests hang."""
+    told = facts.judgement.hanging if facts.judgement is not None else ""
+    return stay(facts, Reason.UNANSWERED, f"Held at {show_weight(facts.status.weight)}: {told}.")
 
 
 def superseded_by(facts: Facts) -> str:

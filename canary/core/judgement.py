@@ -46,7 +46,7 @@ class Judgement:
 
     `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does.
     `route` is the route to look at: the first culprit's, or the one that the evidence points to most where only the
-    service's gate is to blame.
+    service's gate is to blame. `hanging` says which requests hang, where that holds the rollout and does not end it.
     """
 
     against: float
@@ -56,6 +56,7 @@ class Judgement:
     fault: Reason | None
     message: str
     route: str = ""
+    hanging: str = ""
     gates: tuple[GateView, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
@@ -87,6 +88,7 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
         fault=fault,
         message=message,
         route=route,
+        hanging=_hanging(book)[0] if spec.unanswered is OnUnanswered.HOLD else "",
         gates=tuple(
             GateView(
                 name=g.name,
@@ -137,13 +139,20 @@ def _fault(
         if suspect is not None:
             named.append(f"it points to {describe(suspect, book)}")
         return reason, "; ".join(named), suspect.place if suspect is not None else blamed[0].place
-    if spec.unanswered is OnUnanswered.ROLLBACK:
-        hanging = [place for place in sorted(book.open, reverse=True) if book.open[place].hung]
-        if hanging:
-            state = book.open[hanging[0]]
-            told = f"{hanging[0] or 'service'}: {state.excess:.0f} requests to the canary are still without an answer"
-            return Reason.UNANSWERED, f"{told}, of {state.requests:.0f} sent in this rollout", hanging[0]
+    told, place = _hanging(book)
+    if told and spec.unanswered is OnUnanswered.ROLLBACK:
+        return Reason.UNANSWERED, told, place
     return None, "", ""
+
+
+def _hanging(book: Book) -> tuple[str, str]:
+    """Word where requests hang, and name the place: routes before the service."""
+    places = [place for place in sorted(book.open, reverse=True) if book.open[place].hung]
+    if not places:
+        return "", ""
+    place, state = places[0], book.open[places[0]]
+    told = f"{place or 'service'}: {state.excess:.0f} requests to the canary are still without an answer"
+    return f"{told}, of {state.requests:.0f} sent in this rollout", place
 
 
 def describe(gate: Gate, book: Book) -> str:

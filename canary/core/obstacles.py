@@ -20,11 +20,16 @@ def deleted(facts: Facts) -> bool:
 
 def let_go(facts: Facts) -> Turn:
     """Give traffic back to stable; the finalizer comes off once the split says so."""
-    deleted_at = facts.seen.deleted_at or facts.seen.at
-    weight = 0 if facts.seen.at - deleted_at > LET_GO else retreat(facts)
+    weight = 0 if waited_enough(facts) else retreat(facts)
     waits = "; stable has no ready pod, so the canary keeps its traffic for up to 60 s" if weight else ""
     message = f"The Canary is being deleted: traffic returns to {facts.spec.stable.service}{waits}."
     return Turn(status=replace(at_weight(facts.status, weight), reason=Reason.DELETED, message=message))
+
+
+def waited_enough(facts: Facts) -> bool:
+    """Tell whether a deletion has waited for stable as long as it may."""
+    deleted_at = facts.seen.deleted_at
+    return deleted_at is not None and facts.seen.at - deleted_at > LET_GO
 
 
 def conflict(facts: Facts) -> bool:

@@ -4,6 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from canary.core import guards
+from canary.core.confirming import (
+    hold_promotion,
+    hold_step,
+    missing_yes,
+    step_kind,
+    unconfirmed_promotion,
+    unconfirmed_step,
+)
+from canary.core.decision import Notice
 from canary.core.facts import Facts, clock_stopped
 from canary.core.formats import show_duration, show_weight
 from canary.core.hazards import (
@@ -12,6 +21,8 @@ from canary.core.hazards import (
     fail_judged,
     failed,
     follow_pods,
+    hanging,
+    hold_hanging,
     hold_silent,
     hold_stable,
     pods_lost,
@@ -29,9 +40,8 @@ from canary.core.obstacles import (
     not_ours,
     yield_to_rival,
 )
-from canary.core.questions import GateReply
 from canary.core.ripeness import baked, ripe, step_due, target
-from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, stay, withdraw
+from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, insist, stay, withdraw
 from canary.core.spec import FULL, Approval, Inconclusive, PromotionMode, WebhookKind
 from canary.core.starting import begun, startable
 from canary.core.status import Outcome, Phase, Reason
@@ -47,16 +57,19 @@ def supersede(facts: Facts) -> Turn:
     """Take the old revision's weight to 0 and start over with the new one, on fresh evidence."""
     revision = superseded_by(facts)
     message = f"Revision {facts.rollout.revision} is superseded by {revision} at {show_weight(facts.status.weight)}."
-    if facts.spec.paused or not startable(facts.status, revision) or facts.seen.stable is None or retreats_late(facts):
+    if facts.spec.paused or not startable(facts.status, revision) or _retreats_late(facts):
         return withdraw(facts, message)
     status = archive(facts, Outcome.SUPERSEDED, Reason.SUPERSEDED, message)
-    return Turn(status=begun(facts, status, facts.rollout.found_replicas))
+    return Turn(
+        status=begun(facts, status, facts.rollout.found_replicas),
+        notices=(Notice(reason=Reason.SUPERSEDED, message=message),),
+    )
 
 
-def retreats_late(facts: Facts) -> bool:
-    """Tell whether traffic cannot go back to stable at once."""
+def _retreats_late(facts: Facts) -> bool:
+    """Tell whether stable cannot take the traffic back at once, or be compared with."""
     stable = facts.seen.stable
-    return facts.status.weight > 0 and (stable is None or stable.serving() == 0)
+    return stable is None or not stable.revision or (facts.status.weight > 0 and stable.serving() == 0)
 
 
 def overdue(facts: Facts) -> bool:
@@ -69,24 +82,36 @@ def end_step(facts: Facts) -> Turn:
     """Do what the user wants of a step that the evidence did not decide."""
     within = f"within {show_duration(facts.spec.step_timeout)} at {show_weight(facts.status.weight)}"
     trouble = guards.canary_trouble(facts.seen.canary, facts.rollout.revision, _least(facts))
-    if trouble or facts.rollout.lost:
+    if trouble or (facts.rollout.lost and facts.rollout.dwelt < facts.spec.dwell):
         return fail(facts, Reason.CANARY_NOT_READY, f"not ready {within}: {trouble or 'its pods came and went'}")
     match facts.spec.on_inconclusive:
         case Inconclusive.ROLLBACK:
             return fail(facts, Reason.STEP_TIMEOUT, f"no decision {within}: {waits_for(facts)}")
         case Inconclusive.HOLD:
-            return _hold_overdue(facts, within)
+            rollout = replace(facts.rollout, overdue=True, spent=timedelta())
+            message = f"Inconclusive {within}: {waits_for(facts)}."
+            return insist(facts, replace(facts.status, rollout=rollout, reason=Reason.OVERDUE, message=message))
         case Inconclusive.PROMOTE:
-            if guards.stable_trouble(facts.seen.stable):
-                return _hold_overdue(facts, within)
-            return promote(facts) if facts.status.phase is Phase.BAKING else step_up(facts)
+            return _go_on_overdue(facts, within)
 
 
-def _hold_overdue(facts: Facts, within: str) -> Turn:
-    """Hold, and be heard again after another stepTimeout."""
-    rollout = replace(facts.rollout, overdue=True, spent=timedelta())
-    message = f"Inconclusive {within}: {waits_for(facts)}."
-    return Turn(status=replace(facts.status, rollout=rollout, reason=Reason.OVERDUE, message=message))
+def _go_on_overdue(facts: Facts, within: str) -> Turn:
+    """Do without the evidence, but not without ready pods, nor without those who were to be asked."""
+    baking = facts.status.phase is Phase.BAKING
+    trouble = guards.stable_trouble(facts.seen.stable) or ("" if baking else _trouble_ahead(facts))
+    kind = WebhookKind.CONFIRM_PROMOTION if baking else step_kind(facts)
+    unconfirmed = missing_yes(facts, kind)
+    if not facts.settled:
+        trouble = "the split is not as intended"
+    elif baking and _unapproved(facts):
+        trouble = f"spec.approve must name {facts.rollout.id}"
+    elif unconfirmed is not None:
+        trouble = unconfirmed[1]
+    if trouble:
+        rollout = replace(facts.rollout, overdue=True)
+        message = f"Inconclusive {within}, and it cannot go on: {trouble}."
+        return Turn(status=replace(facts.status, rollout=rollout, reason=Reason.OVERDUE, message=message))
+    return promote(facts) if baking else step_up(facts)
 
 
 def _least(facts: Facts) -> int:
@@ -128,43 +153,6 @@ def hold_paused(facts: Facts) -> Turn:
     return stay(facts, Reason.PAUSED, f"Paused at {show_weight(facts.status.weight)} by spec.paused; gates stay armed.")
 
 
-def unconfirmed_step(facts: Facts) -> bool:
-    """Tell whether a webhook must still agree to the next step."""
-    kind = WebhookKind.CONFIRM_START if facts.rollout.step < 0 else WebhookKind.CONFIRM_STEP
-    return ripe(facts) and _unconfirmed(facts, kind) is not None
-
-
-def hold_step(facts: Facts) -> Turn:
-    """Wait for the webhook that confirms a step."""
-    kind = WebhookKind.CONFIRM_START if facts.rollout.step < 0 else WebhookKind.CONFIRM_STEP
-    return _hold_unconfirmed(facts, kind)
-
-
-def _unconfirmed(facts: Facts, kind: WebhookKind) -> tuple[Reason, str] | None:
-    """Find the first webhook of a kind that has not said yes."""
-    replies = dict(facts.replies.get(kind, []))
-    for hook in facts.spec.webhooks:
-        if hook.kind is kind:
-            match replies.get(hook.name):
-                case GateReply(yes=True):
-                    continue
-                case GateReply(detail=detail):
-                    return Reason.CONFIRMATION, f"webhook {hook.name!r} ({kind}) says no: {detail}"
-                case None:
-                    return Reason.CONFIRMATION, f"webhook {hook.name!r} ({kind}) is being asked"
-                case unanswered:
-                    return (
-                        Reason.WEBHOOK_UNANSWERED,
-                        f"webhook {hook.name!r} ({kind}) gave no answer: {unanswered.detail}",
-                    )
-    return None
-
-
-def _hold_unconfirmed(facts: Facts, kind: WebhookKind) -> Turn:
-    reason, message = _unconfirmed(facts, kind) or (Reason.CONFIRMATION, "")
-    return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {message}.")
-
-
 def step_up(facts: Facts) -> Turn:
     """Give the canary its next weight; the last one begins the bake."""
     weight = target(facts)
@@ -204,23 +192,17 @@ def gather_more(facts: Facts) -> Turn:
 
 def unapproved(facts: Facts) -> bool:
     """Tell whether a person must still approve."""
-    return baked(facts) and facts.spec.approval is Approval.MANUAL and facts.spec.approve != facts.rollout.id
+    return baked(facts) and _unapproved(facts)
+
+
+def _unapproved(facts: Facts) -> bool:
+    return facts.spec.approval is Approval.MANUAL and facts.spec.approve != facts.rollout.id
 
 
 def hold_unapproved(facts: Facts) -> Turn:
     """Wait at 1000m with the gates armed."""
     message = f"The bake is over; waiting for spec.approve to name {facts.rollout.id}, gates armed at 1000m."
     return stay(facts, Reason.AWAITING_APPROVAL, message)
-
-
-def unconfirmed_promotion(facts: Facts) -> bool:
-    """Tell whether a webhook must still agree to the promotion."""
-    return baked(facts) and _unconfirmed(facts, WebhookKind.CONFIRM_PROMOTION) is not None
-
-
-def hold_promotion(facts: Facts) -> Turn:
-    """Wait for the webhook that confirms the promotion."""
-    return _hold_unconfirmed(facts, WebhookKind.CONFIRM_PROMOTION)
 
 
 def bake_not_ready(facts: Facts) -> bool:
@@ -256,8 +238,8 @@ _FIRST = (
         then="onInconclusive; CanaryNotReady where pods lack",
     ),
     Rule(happening=Happening.NOT_OURS, when=not_ours, follow=hold_not_ours, then="held, nothing is written to it"),
-    Rule(happening=Happening.MISWIRED, when=miswired, follow=hold_miswired, then="held"),
     Rule(happening=Happening.PODS_LOST, when=pods_lost, follow=follow_pods, then="weight to what the ready pods carry"),
+    Rule(happening=Happening.MISWIRED, when=miswired, follow=hold_miswired, then="held"),
 )
 
 PROGRESSING = (
@@ -265,6 +247,7 @@ PROGRESSING = (
     Rule(happening=Happening.STABLE_NOT_READY, when=stable_not_ready, follow=hold_stable, then="held"),
     Rule(happening=Happening.CANARY_NOT_READY, when=canary_not_ready, follow=hold_canary, then="held"),
     Rule(happening=Happening.SILENT, when=silent, follow=hold_silent, then="held, evidence kept"),
+    Rule(happening=Happening.HANGING, when=hanging, follow=hold_hanging, then="held"),
     Rule(happening=Happening.PAUSED, when=paused, follow=hold_paused, then="no step up, gates armed"),
     Rule(happening=Happening.CONFIRMATION, when=unconfirmed_step, follow=hold_step, then="held"),
     Rule(happening=Happening.RIPE, when=step_due, follow=step_up, then="next step; Baking at 1000m"),
@@ -276,6 +259,7 @@ BAKING = (
     Rule(happening=Happening.CANARY_NOT_READY, when=bake_not_ready, follow=hold_canary, then="held, bake time stops"),
     Rule(happening=Happening.STABLE_NOT_READY, when=stable_not_ready, follow=hold_stable, then="held"),
     Rule(happening=Happening.SILENT, when=silent, follow=hold_silent, then="held, bake time stops"),
+    Rule(happening=Happening.HANGING, when=hanging, follow=hold_hanging, then="held"),
     Rule(happening=Happening.APPROVAL, when=unapproved, follow=hold_unapproved, then="waits at 1000m, gates armed"),
     Rule(happening=Happening.PAUSED, when=paused, follow=hold_paused, then="no promotion, gates armed"),
     Rule(happening=Happening.CONFIRMATION, when=unconfirmed_promotion, follow=hold_promotion, then="held"),

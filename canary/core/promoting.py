@@ -17,7 +17,7 @@ from canary.core.hazards import (
 )
 from canary.core.obstacles import conflict, deleted, hold_not_ours, let_go, not_ours, yield_to_rival
 from canary.core.promotion import Template, carries
-from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, retreat, stay, withdraw
+from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, insist, retreat, stay, withdraw
 from canary.core.spec import PromotionMode, ScalingMode
 from canary.core.status import Outcome, Phase, Reason
 from canary.core.wording import evidence_line
@@ -41,7 +41,7 @@ def stable_carries(facts: Facts) -> bool:
     if stable is None:
         return False
     if template is None:  # gone after we copied it
-        return stable.revision not in ("", facts.rollout.baseline)
+        return facts.rollout.copying and stable.revision not in ("", facts.rollout.baseline)
     return carries(stable, template, facts.spec.promotion)
 
 
@@ -64,8 +64,12 @@ def finalise(facts: Facts) -> Turn:
 
 
 def gone(facts: Facts) -> bool:
-    """Tell whether what was analysed no longer exists and was not copied yet."""
-    return facts.seen.canary is not None and analysed(facts) is None and not stable_carries(facts)
+    """Tell whether what was analysed no longer exists and was not copied yet.
+
+    While a Deployment's controller has not seen its spec, its ReplicaSets say nothing.
+    """
+    unseen = any(w is not None and not w.revision for w in (facts.seen.canary, facts.seen.stable))
+    return analysed(facts) is None and not unseen and not stable_carries(facts)
 
 
 def give_up(facts: Facts) -> Turn:
@@ -84,7 +88,8 @@ def end_promotion(facts: Facts) -> Turn:
     if facts.spec.promotion is PromotionMode.EXTERNAL:
         rollout = replace(facts.rollout, spent=timedelta(), overdue=True)
         message = f"Stable does not carry {rollout.revision} after {within}; the canary keeps serving at 1000m."
-        return Turn(status=replace(facts.status, rollout=rollout, reason=Reason.AWAITING_STABLE, message=message))
+        status = replace(facts.status, rollout=rollout, reason=Reason.AWAITING_STABLE, message=message)
+        return insist(facts, status)
     return fail(facts, Reason.STEP_TIMEOUT, f"stable was not ready with the release within {within}")
 
 
@@ -131,7 +136,18 @@ def can_retreat(facts: Facts) -> bool:
 
 def go_back(facts: Facts) -> Turn:
     """Give stable its traffic."""
-    return Turn(status=replace(at_weight(facts.status, 0), message="Stable is ready again: traffic returns to it."))
+    message = "Stable is ready again: traffic returns to it."
+    return Turn(status=replace(at_weight(facts.status, 0), reason=ending(facts), message=message))
+
+
+def ending(facts: Facts) -> Reason:
+    """Say why the rollout ends, as it did before something got in the way."""
+    rollout = facts.rollout
+    if rollout.outcome is Outcome.PROMOTED:
+        return Reason.FINALISING
+    if rollout.outcome is Outcome.SUPERSEDED:
+        return Reason.SUPERSEDED
+    return rollout.fault or Reason.ROLLED_BACK
 
 
 def resting_replicas(facts: Facts) -> int | None:
@@ -145,9 +161,10 @@ def resting_replicas(facts: Facts) -> int | None:
 def restored(facts: Facts) -> bool:
     """Tell whether stable has its former template, or there is nothing to restore it from."""
     stable, template = facts.seen.stable, former(facts)
-    if stable is None or template is None or not was_promoted(facts):
+    if stable is None or not was_promoted(facts):
         return True
-    return stable.template == template
+    # without a revision the Deployment's controller has not seen what we wrote: its ReplicaSets say nothing yet
+    return bool(stable.revision) and (template is None or stable.template == template)
 
 
 def was_promoted(facts: Facts) -> bool:
@@ -188,13 +205,18 @@ def end_taken_back(facts: Facts) -> Turn:
     reason = rollout.fault or Reason.ROLLED_BACK
     peak = show_weight(rollout.peak)
     message = f"Revision {rollout.revision} was rolled back from at most {peak}: {rollout.fault_message}."
+    if was_promoted(facts):
+        message += f" Stable keeps it, for the ReplicaSet of its former revision {rollout.baseline} is gone!"
     status = archive(facts, Outcome.ROLLED_BACK, reason, message)
     return Turn(status=replace(status, phase=Phase.IDLE, reason=reason, message=message))
 
 
 def keep_going(facts: Facts) -> Turn:
     """Wait for the world to follow; `converge` keeps at it."""
-    return Turn(status=facts.status)
+    reason = ending(facts)
+    if facts.status.reason is reason:
+        return Turn(status=facts.status)
+    return stay(facts, reason, "Nothing is in the way any more; it goes on.")
 
 
 _CONFLICT = Rule(happening=Happening.CONFLICT, when=conflict, follow=yield_to_rival, then="held, nothing is touched")

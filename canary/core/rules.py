@@ -37,6 +37,7 @@ class Happening(StrEnum):
     STABLE_NOT_READY = "stable is not ready"
     CANARY_NOT_READY = "the canary is not ready"
     SILENT = "no answer, or no data, from Prometheus"
+    HANGING = "requests hang, and gates.unanswered is Hold"
     APPROVAL = "approval is missing"
     PAUSED = "paused"
     CONFIRMATION = "a confirming webhook has not said yes"
@@ -72,6 +73,13 @@ def always(_: Facts) -> bool:
 def stay(facts: Facts, reason: Reason, message: str) -> Turn:
     """Keep phase and weight, and say why."""
     return Turn(status=replace(facts.status, reason=reason, message=message))
+
+
+def insist(facts: Facts, status: CanaryStatus) -> Turn:
+    """Say again what was said already, where neither the reason nor anything else of note has changed since."""
+    said = facts.status.reason is status.reason and facts.rollout.overdue
+    again = Notice(reason=status.reason, message=status.message, warning=True)
+    return Turn(status=status, notices=(again,) if said else ())
 
 
 def at_weight(status: CanaryStatus, weight: Weight) -> CanaryStatus:

@@ -134,7 +134,9 @@ def idle(facts: Facts) -> Turn:
     status = facts.status
     last = status.history[-1] if status.history else None
     if last is None:
-        return stay(facts, status.reason if status.reason is Reason.ADOPTED else Reason.READY, status.message)
+        if status.reason is Reason.ADOPTED:
+            return Turn(status=status)
+        return stay(facts, Reason.READY, f"Wired and valid; revision {status.promoted} is the baseline.")
     reason = {
         Outcome.PROMOTED: Reason.PROMOTED,
         Outcome.ROLLED_BACK: last.reason,
