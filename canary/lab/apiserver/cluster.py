@@ -9,7 +9,7 @@ from canary.lab.apiserver.stamps import random_suffix, time_text
 from canary.lab.apiserver.store import Key
 from canary.lab.apiserver.tree import Object, branch, rows, text
 
-_BY = Caller(manager="kube-controller-manager", field_validation="Ignore")
+_BY = Caller(manager="kube-controller-manager", trusted=True)
 
 
 class Cluster:
@@ -49,7 +49,12 @@ class Cluster:
         name, namespace = text(meta, "name"), text(meta, "namespace")
         involved = {"apiVersion": about["apiVersion"], "kind": about["kind"], "name": name, "namespace": namespace}
         involved |= {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
-        body: Object = {"metadata": {"name": f"{name}.{random_suffix(16)}"}, "involvedObject": involved}
+        body: Object = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{name}.{random_suffix(16)}"},
+            "involvedObject": involved,
+        }
         body |= {"reason": reason, "message": message, "type": "Normal", "count": 1, "source": {"component": component}}
         body |= {"firstTimestamp": now, "lastTimestamp": now, "reportingComponent": component}
         self.create("events", namespace, body)

@@ -30,36 +30,38 @@ class Controllers:
 
     def __init__(self, objects: Objects) -> None:
         self._cluster = Cluster(objects)
+        self._position = 0  # of the log, up to which everything has been seen
         self._due: dict[Key, float] = {}
 
     async def run(self) -> None:
         """Follow the store until cancelled."""
         store, clock = self._cluster.store, asyncio.get_running_loop().time
-        position = store.revision
-        touched = {key for key, _ in self._cluster.everything() if key.kind in _RECONCILERS}
         while True:
-            for key in sorted(touched):
-                self._reconcile(key, clock())
+            self.catch_up(clock())
+            wait = min(self._due.values(), default=None)
             with suppress(TimeoutError):
-                wait = min(self._due.values(), default=None)
-                await asyncio.wait_for(store.changed(position), None if wait is None else max(0.0, wait - clock()))
-            touched = {key for key, at in self._due.items() if at <= clock()}
-            try:
-                entries = store.since(position)
-            except Compacted:
-                entries, touched = [], {key for key, _ in self._cluster.everything() if key.kind in _RECONCILERS}
-            position = store.revision
-            for entry in entries:
-                touched.update(_touched(entry))
-                with suppress(Refused):
-                    garbage.follow(self._cluster, entry)
+                await asyncio.wait_for(store.changed(self._position), None if wait is None else max(0.0, wait - clock()))
 
-    def _reconcile(self, key: Key, now: float) -> None:
-        self._due.pop(key, None)
-        with suppress(Refused):  # a namespace that is closing, a name that is taken: the next change tries again
-            again = _RECONCILERS[key.kind](self._cluster, key)
-            if again is not None:
-                self._due[key] = now + again
+    def catch_up(self, now: float) -> bool:
+        """Reconcile what has changed since the last time, and what is due; say whether there was anything."""
+        touched = {key for key, at in self._due.items() if at <= now}
+        store, cluster = self._cluster.store, self._cluster
+        try:
+            entries = store.since(self._position)
+        except Compacted:
+            entries, touched = [], {key for key, _ in cluster.everything() if key.kind in _RECONCILERS}
+        self._position = store.revision
+        for entry in entries:
+            touched.update(_touched(entry))
+            with suppress(Refused):
+                garbage.follow(cluster, entry)
+        for key in sorted(touched):
+            self._due.pop(key, None)
+            with suppress(Refused):  # a namespace that is closing, a name that is taken: the next change tries again
+                again = _RECONCILERS[key.kind](cluster, key)
+                if again is not None:
+                    self._due[key] = now + again
+        return bool(touched)
 
 
 def _touched(entry: Entry) -> Iterator[Key]:

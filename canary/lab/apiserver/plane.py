@@ -50,6 +50,7 @@ class EmbeddedPlane:
         self.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
         self.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(self.url)))
         self._controllers = asyncio.create_task(Controllers(self._objects).run(), name="embedded controllers")
+        self._controllers.add_done_callback(_report)
 
     async def stop(self) -> None:
         """Cut all connections and end the controllers; a second call does nothing."""
@@ -99,6 +100,13 @@ class EmbeddedPlane:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+
+
+def _report(controllers: asyncio.Task[None]) -> None:
+    """Say at once that the controllers have failed: nothing rolls from then on."""
+    if not controllers.cancelled() and (error := controllers.exception()):
+        context = {"message": "the embedded controllers have failed", "exception": error, "task": controllers}
+        controllers.get_loop().call_exception_handler(context)
 
 
 def _kubeconfig(url: str) -> dict[str, object]:

@@ -43,15 +43,13 @@ Cells = Callable[[Object], list[object]]
 
 
 def _columns(resource: Resource) -> tuple[list[Object], Cells]:
-    named = [_column("Name", "string", "name", 0)]
-    aged = [_column("Age", "string", "", 0)]
     if resource.columns:
         own = [_custom_column(row) for row in resource.columns]
         paths = [(text(row, "jsonPath"), text(row, "type")) for row in resource.columns]
+        named = [_column("Name", "string", "name", 0)]
         return named + own, lambda item: [_name(item), *(_cell(item, path, kind) for path, kind in paths)]
-    titles, values = _BUILT_IN.get(resource.store_kind, ((), lambda _item: []))
-    between = [_column(title, "string", "", 0) for title in titles]
-    return named + between + aged, lambda item: [_name(item), *values(item), _age(item)]
+    titles, cells = _BUILT_IN.get(resource.store_kind, _PLAIN)
+    return [_column(title, "string", "name" if title == "Name" else "", 0) for title in titles], cells
 
 
 def _column(name: str, kind: str, form: str, priority: int) -> Object:
@@ -107,41 +105,45 @@ def _pod_cells(item: Object) -> list[object]:
     containers = rows(item, "status", "containerStatuses")
     ready = sum(bool(each.get("ready")) for each in containers)
     phase = "Terminating" if text(item, "metadata", "deletionTimestamp") else text(item, "status", "phase")
-    return [
-        f"{ready}/{len(rows(item, 'spec', 'containers'))}",
-        phase,
-        sum(count(c, "restartCount") for c in containers),
-    ]
+    restarts = sum(count(each, "restartCount") for each in containers)
+    return [_name(item), f"{ready}/{len(rows(item, 'spec', 'containers'))}", phase, restarts, _age(item)]
 
 
 def _deployment_cells(item: Object) -> list[object]:
     status = branch(item, "status")
     ready = f"{count(status, 'readyReplicas')}/{count(item, 'spec', 'replicas')}"
-    return [ready, count(status, "updatedReplicas"), count(status, "availableReplicas")]
+    return [_name(item), ready, count(status, "updatedReplicas"), count(status, "availableReplicas"), _age(item)]
 
 
 def _replica_set_cells(item: Object) -> list[object]:
     status = branch(item, "status")
-    return [count(item, "spec", "replicas"), count(status, "replicas"), count(status, "readyReplicas")]
+    sizes = [count(item, "spec", "replicas"), count(status, "replicas"), count(status, "readyReplicas")]
+    return [_name(item), *sizes, _age(item)]
 
 
 def _service_cells(item: Object) -> list[object]:
     ports = ",".join(f"{each.get('port')}/{each.get('protocol')}" for each in rows(item, "spec", "ports"))
-    return [text(item, "spec", "type"), text(item, "spec", "clusterIP"), "<none>", ports]
+    spec = branch(item, "spec")
+    return [_name(item), text(spec, "type"), text(spec, "clusterIP"), "<none>", ports or "<none>", _age(item)]
 
 
 def _event_cells(item: Object) -> list[object]:
     about = branch(item, "involvedObject") or branch(item, "regarding")
     where = f"{text(about, 'kind').lower()}/{text(about, 'name')}"
-    return [text(item, "type"), text(item, "reason"), where, text(item, "message") or text(item, "note")]
+    seen = text(item, "lastTimestamp") or text(item, "metadata", "creationTimestamp")
+    return [_since(seen), text(item, "type"), text(item, "reason"), where, text(item, "message") or text(item, "note")]
 
 
+_PLAIN: tuple[tuple[str, ...], Cells] = (("Name", "Age"), lambda item: [_name(item), _age(item)])
 _BUILT_IN: dict[str, tuple[tuple[str, ...], Cells]] = {
-    "pods": (("Ready", "Status", "Restarts"), _pod_cells),
-    "deployments.apps": (("Ready", "Up-to-date", "Available"), _deployment_cells),
-    "replicasets.apps": (("Desired", "Current", "Ready"), _replica_set_cells),
-    "services": (("Type", "Cluster-IP", "External-IP", "Port(s)"), _service_cells),
-    "namespaces": (("Status",), lambda item: [text(item, "status", "phase")]),
-    "leases.coordination.k8s.io": (("Holder",), lambda item: [text(item, "spec", "holderIdentity")]),
-    "events": (("Type", "Reason", "Object", "Message"), _event_cells),
+    "pods": (("Name", "Ready", "Status", "Restarts", "Age"), _pod_cells),
+    "deployments.apps": (("Name", "Ready", "Up-to-date", "Available", "Age"), _deployment_cells),
+    "replicasets.apps": (("Name", "Desired", "Current", "Ready", "Age"), _replica_set_cells),
+    "services": (("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age"), _service_cells),
+    "namespaces": (("Name", "Status", "Age"), lambda item: [_name(item), text(item, "status", "phase"), _age(item)]),
+    "leases.coordination.k8s.io": (
+        ("Name", "Holder", "Age"),
+        lambda item: [_name(item), text(item, "spec", "holderIdentity"), _age(item)],
+    ),
+    "events": (("Last Seen", "Type", "Reason", "Object", "Message"), _event_cells),
 }
