@@ -5,7 +5,7 @@ own and decides nothing. Typed models are left out on purpose: they cost 32 MB a
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
@@ -100,7 +100,7 @@ class Api:
         """DELETE the object at `path`."""
         return await self._ask("DELETE", path, {}, body)
 
-    async def watch(self, path: str, version: str, **query: str | int) -> AsyncIterator[Json]:
+    async def watch(self, path: str, version: str, **query: str | int) -> AsyncGenerator[Json, None]:
         """Yield the watch events after `version`, bookmarks included, until the server ends the stream.
 
         The response is read raw, line by line: the client's own Watch yields a bare string when a stream is cut in

@@ -146,4 +146,4 @@ def _count(event: Json) -> int:
 def _short(message: str) -> str:
     """Clip to the API's limit, which counts bytes."""
     raw = message.encode(errors="replace")
-    return message if len(raw) <= MESSAGE else raw[: MESSAGE - 3].decode(errors="ignore") + "…"
+    return raw.decode() if len(raw) <= MESSAGE else raw[: MESSAGE - 3].decode(errors="ignore") + "…"

@@ -34,6 +34,15 @@ ROOM = 200  # notices that wait for one endpoint
 CLOSING = 0.8  # seconds to deliver what waits when the process ends
 
 
+def faults() -> tuple[type[Exception], ...]:
+    """List what httpx, and what lies below, may raise about an endpoint."""
+    import httpx  # noqa: PLC0415 - see above
+
+    # It connects in a task group, which wraps what it does not expect: OverflowError for a port above 65535.
+    below = (OSError, ValueError, ExceptionGroup)
+    return (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, *below)
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What an endpoint answered. `words` is for people."""
@@ -61,22 +70,13 @@ class Webhooks:
 
     async def post(self, webhook: Webhook, body: str) -> Said:
         """Send JSON text. Raises GateUnreachable."""
-        import httpx  # noqa: PLC0415 - see above
-
         within = webhook.timeout.total_seconds()
         try:
             async with asyncio.timeout(within):
                 return await self._post(webhook.url, body)
         except TimeoutError as error:
             raise GateUnreachable(f"webhook {webhook.name}: no answer within {within:g} s") from error
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            httpx.StreamError,
-            httpx.CookieConflict,
-            OSError,
-            ValueError,
-        ) as error:
+        except faults() as error:
             raise GateUnreachable(f"webhook {webhook.name}: {clip(str(error) or type(error).__name__)}") from error
 
     async def close(self) -> None:
@@ -142,8 +142,10 @@ class Notifier:
     `dropped` is told of each notice that was given up, and why: full, refused, unreachable, closed.
     """
 
-    def __init__(self, webhooks: Webhooks, dropped: Callable[[str], None], *, room: int = ROOM) -> None:
-        self._webhooks, self._dropped, self._room = webhooks, dropped, room
+    def __init__(
+        self, webhooks: Webhooks, dropped: Callable[[str], None], *, room: int = ROOM, back_off: timedelta = BACK_OFF
+    ) -> None:
+        self._webhooks, self._dropped, self._room, self._back_off = webhooks, dropped, room, back_off
         self._waiting: dict[str, deque[tuple[Webhook, str]]] = {}
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._closed = False
@@ -190,7 +192,7 @@ class Notifier:
 
     async def _send(self, hook: Webhook, text: str) -> None:
         try:
-            await retrying(TRIES, longest=BACK_OFF)(self._once, hook, text)
+            await retrying(TRIES, longest=self._back_off)(self._once, hook, text)
         except GateUnreachable:
             self._dropped("unreachable")
         except CanaryError:
