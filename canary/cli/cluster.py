@@ -22,6 +22,7 @@ from canary.errors import NotFound
 
 API = "/apis/canary.dev/v1alpha1"
 APPS = "/apis/apps/v1"
+STRATEGIC = "application/strategic-merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,14 @@ class Cluster:
         """Apply a JSON patch to a Deployment; its `test` operations are the precondition."""
         name = key_of(deployment).name
         await self.api.patch(f"{APPS}/namespaces/{self.namespace}/deployments/{name}", operations, JSON_PATCH)
+
+    async def set_env(self, deployment: Json, env: Mapping[str, str]) -> None:
+        """Set environment variables of a Deployment's first container, as `kubectl set env` does."""
+        pod = workloads.at(deployment, "spec", "template", "spec")
+        first = cast("list[Json]", pod.get("containers"))[0]
+        change = {"name": first.get("name"), "env": [{"name": k, "value": v} for k, v in env.items()]}
+        path = f"{APPS}/namespaces/{self.namespace}/deployments/{key_of(deployment).name}"
+        await self.api.patch(path, {"spec": {"template": {"spec": {"containers": [change]}}}}, STRATEGIC)
 
     def path(self, *, everywhere: bool = False) -> str:
         """Name the collection of Canaries."""

@@ -96,9 +96,13 @@ class Screen:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def draw(self, *parts: RenderableType) -> None:
+    def draw(self, parts: Iterable[RenderableType]) -> None:
         """Show this instead of what was shown before."""
         self._live.update(Group(*parts), refresh=True)
+
+    def say(self, line: str) -> None:
+        """Write a line that stays, above what is redrawn."""
+        self._live.console.print(Text(line))
 
 
 @contextmanager

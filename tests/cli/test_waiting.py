@@ -1,8 +1,5 @@
 """When waiting is over: every state of a rollout, by a table."""
 
-from collections.abc import Mapping
-from typing import cast
-
 import pytest
 
 from canary.cli.looks import Look
@@ -13,7 +10,7 @@ from tests.cli.town import a_past, a_rollout, a_running, an_idle
 
 
 def a_look(status: CanaryStatus, present: str = "new", **spec: object) -> Look:
-    return Look(key=Key("shop", "web"), spec=cast("Mapping[str, object]", spec), status=status, present=present)
+    return Look(key=Key("shop", "web"), spec=spec, status=status, present=present)
 
 
 OTHER = a_rollout("other", 2)
@@ -53,7 +50,7 @@ def test_the_rollout_of_the_present_template(look: Look, rollout: str | None) ->
     assert rollout_of(look) == rollout
 
 
-MANUAL = {"promotion": {"approval": "Manual"}}
+MANUAL = {"approval": "Manual"}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +89,7 @@ MANUAL = {"promotion": {"approval": "Manual"}}
             a_look(a_running(phase=Phase.FINALISING), paused=True), None, None, id="paused too late to stop it"
         ),
         pytest.param(
-            a_look(a_running(phase=Phase.BAKING, reason=Reason.AWAITING_APPROVAL), **MANUAL),
+            a_look(a_running(phase=Phase.BAKING, reason=Reason.AWAITING_APPROVAL), promotion=MANUAL),
             None,
             Ending.STOPPED,
             id="awaits approval",

@@ -47,7 +47,9 @@ def a_rollout(revision: str = "new", number: int = 1, **fields: object) -> Rollo
 
 
 def a_past(revision: str = "new", number: int = 1, outcome: Outcome = Outcome.PROMOTED, **fields: object) -> Past:
-    reason = {Outcome.PROMOTED: Reason.PROMOTED, Outcome.SUPERSEDED: Reason.SUPERSEDED}.get(outcome, Reason.SUCCESS_RATE)
+    reason = {Outcome.PROMOTED: Reason.PROMOTED, Outcome.SUPERSEDED: Reason.SUPERSEDED}.get(
+        outcome, Reason.SUCCESS_RATE
+    )
     least = Past(
         id=f"web-{revision}-{number}",
         revision=revision,
@@ -125,7 +127,9 @@ class Town:
         return result
 
     def apply(self, *objects: Json) -> None:
-        placed = [{**obj, "metadata": {**cast("Json", obj["metadata"]), "namespace": self.namespace}} for obj in objects]
+        placed = [
+            {**obj, "metadata": {**cast("Json", obj["metadata"]), "namespace": self.namespace}} for obj in objects
+        ]
         self.server.run(apply(self.api, placed))
 
     def found(self, **spec: object) -> None:
@@ -141,7 +145,7 @@ class Town:
 
     def revision(self) -> str:
         """Read the revision of the canary Deployment, once its controller knows it."""
-        return self.server.run(self.until(lambda revision: bool(revision)))
+        return self.server.run(self.until(bool))
 
     def meanwhile(self, deed: Coroutine[None, None, None]) -> None:
         """Do something while a command runs."""
