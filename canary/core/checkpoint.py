@@ -3,6 +3,7 @@
 Called by `record`. Each gate is one text of numbers, so that `kubectl get -o yaml` stays readable.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -62,6 +63,8 @@ def _tally(tally: Tally) -> tuple[float, ...]:
 
 def _read_tally(numbers: tuple[float, ...]) -> Tally:
     canary_requests, canary_failures, stable_requests, stable_failures = numbers
+    if not all(0 <= number < math.inf for number in numbers):
+        raise ValueError(f"{numbers} counts nothing")
     return Tally(
         canary_requests=canary_requests,
         canary_failures=canary_failures,

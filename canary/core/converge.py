@@ -9,7 +9,7 @@ from canary.core import guards
 from canary.core.decision import Effect, Guard, Notice, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
-from canary.core.obstacles import conflict, deleted, miswired, not_ours
+from canary.core.obstacles import conflict, deleted, miswired, not_ours, waited_enough
 from canary.core.promoting import analysed, former, resting_replicas, stable_carries, was_promoted
 from canary.core.promotion import promoted
 from canary.core.ripeness import target
@@ -37,9 +37,10 @@ def _weights(facts: Facts) -> tuple[Effect, ...]:
     status, spec, split = facts.status, facts.spec, facts.seen.split
     if not_ours(facts) or facts.seen.wiring.unsupported or facts.settled:
         return ()
-    if split is None and (deleted(facts) or (miswired(facts) and not status.active)):
-        return ()
-    if _leans_on_nothing(facts):
+    if deleted(facts):
+        if split is None or (_leans_on_nothing(facts) and not waited_enough(facts)):
+            return ()
+    elif not status.active and (miswired(facts) or _leans_on_nothing(facts)):
         return ()
     return (
         SetWeights(
@@ -54,9 +55,9 @@ def _weights(facts: Facts) -> tuple[Effect, ...]:
 def _leans_on_nothing(facts: Facts) -> bool:
     """Tell whether an idle split, edited by hand, must stay: the canary has pods, stable none to take the traffic."""
     stable, canary = facts.seen.stable, facts.seen.canary
-    if facts.status.active or stable is None or canary is None or facts.seen.split is None:
+    if facts.status.active or canary is None or facts.seen.split is None:
         return False
-    return stable.available == 0 and canary.available > 0
+    return canary.available > 0 and (stable is None or stable.available == 0)
 
 
 def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:
@@ -68,7 +69,7 @@ def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:
         or deleted(facts)
     ):
         return ()
-    if canary is None or stable is None or canary.autoscaled:
+    if canary is None or stable is None or canary.autoscaled or not_ours(facts):
         return ()
     wanted = max(1, guards.needed(stable.desired, target(facts)), facts.rollout.needed)
     return (Scale(deployment=canary.name, replicas=wanted),) if canary.desired < wanted else ()
@@ -90,7 +91,8 @@ def _template(facts: Facts) -> tuple[Effect, ...]:
     stable, template, mode = facts.seen.stable, analysed(facts) if facts.status.active else None, facts.spec.promotion
     if stable is None or deleted(facts) or mode is PromotionMode.EXTERNAL:
         return ()
-    if facts.status.phase is Phase.PROMOTING and template is not None and not stable_carries(facts):
+    promoting = facts.status.phase is Phase.PROMOTING and not not_ours(facts)
+    if promoting and template is not None and not stable_carries(facts):
         wanted = promoted(stable, template, mode)
         return (SetTemplate(deployment=stable.name, resource_version=stable.resource_version, template=wanted),)
     if facts.status.phase is Phase.ROLLING_BACK and was_promoted(facts):
@@ -103,15 +105,20 @@ def _template(facts: Facts) -> tuple[Effect, ...]:
 def _unguard(facts: Facts) -> tuple[Effect, ...]:
     if not deleted(facts) or not facts.seen.guarded:
         return ()
-    untouchable = facts.seen.split is None or not_ours(facts) or conflict(facts) or bool(facts.seen.wiring.unsupported)
-    at_rest = facts.status.weight == 0 and (facts.settled or untouchable)
+    never_ours = facts.seen.split is None or not_ours(facts) or conflict(facts) or not facts.status.promoted
+    untouchable = never_ours or bool(facts.seen.wiring.unsupported)
+    at_rest = facts.status.weight == 0 and facts.settled
     return (Unguard(),) if at_rest or untouchable else ()
 
 
-def repairs(before: CanaryStatus, facts: Facts) -> tuple[Notice, ...]:
-    """Say that someone edited or deleted the split: it stood as intended when this tick began, and no longer does."""
+def repairs(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> tuple[Notice, ...]:
+    """Say that someone edited or deleted the split, where it is put back now.
+
+    It stood as intended before this tick, and no longer does.
+    """
     split, spec = facts.seen.split, facts.spec
-    if not before.promoted or conflict(facts) or not_ours(facts) or deleted(facts):
+    writes = any(isinstance(effect, SetWeights) for effect in effects)
+    if not before.promoted or not writes or deleted(facts):
         return ()
     if split is None:
         message = f"TrafficSplit {spec.route_name} was gone; it is created again at {show_weight(facts.status.weight)}."

@@ -26,6 +26,7 @@ from canary.core.facts import Facts
 from canary.core.gatecalls import gate_calls
 from canary.core.gather import gather
 from canary.core.intake import reading_due, scope_of
+from canary.core.manifest import as_object, parse_spec
 from canary.core.progressing import BAKING, PROGRESSING
 from canary.core.promoting import FINALISING, PROMOTING, ROLLING_BACK
 from canary.core.questions import Answers, FindBounds, Question, ReadCounters
@@ -33,6 +34,7 @@ from canary.core.rules import Rule, Turn
 from canary.core.snapshot import Snapshot
 from canary.core.starting import IDLE
 from canary.core.status import MOVES, CanaryStatus, Phase, Reason
+from canary.errors import InvalidSpec
 
 CHAINS: Final[Mapping[Phase, tuple[Rule, ...]]] = MappingProxyType(
     {
@@ -85,7 +87,7 @@ def questions(seen: Snapshot) -> tuple[Question, ...]:
     Counters of an active rollout once an interval, gate calls when it is ripe.
     """
     status = seen.status
-    if status.phase not in READING or seen.wiring.rival or not reading_due(seen):
+    if status.phase not in READING or seen.wiring.rival or not reading_due(seen) or not _followable(seen):
         return ()
     scope = scope_of(seen)
     asked: list[Question] = [ReadCounters(scope=scope)]
@@ -98,14 +100,14 @@ def questions(seen: Snapshot) -> tuple[Question, ...]:
 
 def decide(seen: Snapshot, answers: Answers) -> Decision:
     """Decide one tick. Total: never raises on a snapshot that the adapter can build."""
-    if seen.problems and not seen.status.active:
+    if not _followable(seen):
         return _refused(seen)
     facts = gather(seen, answers)
     turn = advance(facts)
     status = conditions(facts, turn.status)
     facts = replace(facts, status=status)
     effects = converge(facts)
-    notices = (*facts.notices, *repairs(seen.status, facts), *turn.notices, *_change(seen.status, status))
+    notices = (*facts.notices, *repairs(seen.status, facts, effects), *turn.notices, *_change(seen.status, status))
     save = bool(effects) or _differs(seen.saved, status) or _stale(seen)
     if save:
         status = replace(status, saved_at=seen.at)
@@ -130,13 +132,27 @@ def advance(facts: Facts) -> Turn:
     return turn
 
 
+def _followable(seen: Snapshot) -> bool:
+    """Tell whether there is a spec to follow: the object's, or the last valid one of the rollout that runs."""
+    rollout = seen.status.rollout
+    if not seen.problems:
+        return True
+    if not seen.status.active or rollout is None:
+        return False
+    try:
+        parse_spec(as_object(rollout.spec, seen.key.name))
+    except InvalidSpec:  # valid for another version of this program
+        return False
+    return True
+
+
 def _refused(seen: Snapshot) -> Decision:
     """Say what is wrong with the spec; nothing else happens until the object changes."""
     message = "; ".join(map(str, seen.problems))
     status = replace(seen.status, reason=Reason.INVALID_SPEC, message=message)
     facts = Facts(seen=seen, status=status, counters=None)
     status = conditions(facts, status)
-    # idle, so traffic is on stable already
+    # idle, so traffic is on stable already, or nobody can say what the split was
     effects: tuple[Effect, ...] = (Unguard(),) if seen.deleted_at is not None and seen.guarded else ()
     save = bool(effects) or _differs(seen.saved, status)
     return Decision(
@@ -195,4 +211,6 @@ def _requeue(seen: Snapshot, status: CanaryStatus, *, acted: bool) -> timedelta 
         return SOON if acted or seen.deleted_at is not None else None
     if status.phase not in READING:
         return SOON
+    if seen.wiring.rival:
+        return seen.spec.interval
     return timedelta(seconds=max(0.05, seen.spec.interval.total_seconds() - status.book.waited))

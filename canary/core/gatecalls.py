@@ -6,10 +6,15 @@ so that nobody is asked to confirm what may never come.
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
+from canary.core.facts import Facts
+from canary.core.gates import gates
+from canary.core.judgement import judge
 from canary.core.questions import CallGate
+from canary.core.ripeness import convincing
 from canary.core.snapshot import Snapshot
-from canary.core.spec import Approval, Webhook, WebhookKind
+from canary.core.spec import Approval, Inconclusive, Webhook, WebhookKind
 from canary.core.status import Phase, Rollout
 
 
@@ -25,18 +30,32 @@ def gate_calls(seen: Snapshot) -> Iterator[CallGate]:
 
 
 def _confirmations(seen: Snapshot, rollout: Rollout) -> Iterator[WebhookKind]:
-    spec, elapsed = seen.spec, seen.elapsed
     if seen.status.phase is Phase.PROGRESSING and rollout.step < 0:
         yield WebhookKind.CONFIRM_START
-    elif seen.status.phase is Phase.PROGRESSING and rollout.dwelt + elapsed >= spec.dwell:
+    elif seen.status.phase is Phase.PROGRESSING and _about_to_step(seen, rollout):
         yield WebhookKind.CONFIRM_STEP
     elif seen.status.phase is Phase.BAKING and _about_to_be_promoted(seen, rollout):
         yield WebhookKind.CONFIRM_PROMOTION
 
 
+def _about_to_step(seen: Snapshot, rollout: Rollout) -> bool:
+    book = seen.status.book
+    judgement = judge(book, gates(seen.spec, book.bounds), seen.spec)
+    facts = Facts(seen=seen, status=seen.status, counters=None, judgement=judgement)
+    dwelt = rollout.dwelt + seen.elapsed >= seen.spec.dwell
+    return (dwelt and convincing(facts)) or _about_to_go_on(seen, rollout, timedelta())
+
+
 def _about_to_be_promoted(seen: Snapshot, rollout: Rollout) -> bool:
     approved = seen.spec.approval is Approval.AUTOMATIC or seen.spec.approve == rollout.id
-    return approved and rollout.baked + seen.spec.interval >= seen.spec.bake
+    baked = rollout.baked + seen.spec.interval >= seen.spec.bake
+    return approved and (baked or _about_to_go_on(seen, rollout, seen.spec.bake))
+
+
+def _about_to_go_on(seen: Snapshot, rollout: Rollout, extra: timedelta) -> bool:
+    """Tell whether the deadline lets it go on without the evidence, which still needs everybody's yes."""
+    overdue = rollout.spent + seen.elapsed >= seen.spec.step_timeout + extra
+    return overdue and seen.spec.on_inconclusive is Inconclusive.PROMOTE
 
 
 def _body(seen: Snapshot, rollout: Rollout, hook: Webhook) -> str:

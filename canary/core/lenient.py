@@ -14,6 +14,8 @@ from canary.core.spec import Weight
 
 Member = TypeVar("Member", bound=StrEnum)
 
+MOST = 1e12  # seconds, requests or generations: more is no count of ours, and no `timedelta` holds it
+
 
 def as_mapping(value: object) -> Mapping[str, object]:
     """Read an object, else an empty one."""
@@ -32,12 +34,16 @@ def as_text(value: object) -> str:
 
 def as_int(value: object, default: int = 0) -> int:
     """Read a whole number, else `default`."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MOST:
+        return default
+    return value
 
 
 def as_float(value: object) -> float:
-    """Read a number, else 0."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    """Read a finite number, else 0."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < MOST:
+        return 0.0
+    return float(value)
 
 
 def as_seconds(value: object) -> timedelta:

@@ -51,7 +51,7 @@ def parse_status(record: object) -> CanaryStatus:
     phase = _phase(top, rollout)
     return CanaryStatus(
         phase=phase,
-        weight=as_weight(top.get("weight")),
+        weight=as_weight(top.get("weight")) if phase is not Phase.IDLE else 0,
         promoted=as_text(top.get("promoted")),
         count=as_int(top.get("rollouts")),
         retried=as_text(top.get("retried")),

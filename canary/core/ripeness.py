@@ -43,11 +43,16 @@ def ripe(facts: Facts) -> bool:
         return False
     if rollout.step < 0:
         return facts.status.book.at > 0
-    if facts.status.weight < facts.rollout.level or rollout.dwelt < facts.spec.dwell:
+    held = facts.status.weight >= rollout.level and rollout.dwelt >= facts.spec.dwell
+    return held and convincing(facts)
+
+
+def convincing(facts: Facts) -> bool:
+    """Tell whether the evidence is good enough for leaving the present step."""
+    judgement = facts.judgement
+    if judgement is None or not judgement.calm or facts.status.book.answered < ANSWERED:
         return False
-    if at_bridge(facts) and not passed(facts):
-        return False
-    return judgement.calm and facts.status.book.answered >= ANSWERED
+    return passed(facts) or not at_bridge(facts)
 
 
 def step_due(facts: Facts) -> bool:

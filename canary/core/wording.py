@@ -7,6 +7,7 @@ from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.judgement import Verdict
 from canary.core.ripeness import ANSWERED, EARLIEST_PASS, at_bridge, passed
+from canary.core.spec import OnUnanswered
 from canary.core.status import Phase
 
 
@@ -20,8 +21,20 @@ def evidence_line(facts: Facts) -> str:
     return (
         f"{facts.status.book.answered:.0f} canary requests answered at {show_weight(facts.status.weight)},"
         f" odds {odds:.2g}:1 against ({1 / facts.spec.risk.alpha:.0f}:1 roll back),"
-        f" {good} of {len(judgement.verdicts)} gates passed"
+        f" {good} of {len(judgement.verdicts)} gates passed{_reserves(facts)}"
     )
+
+
+def _reserves(facts: Facts) -> str:
+    """Say where less is seen than one may think."""
+    book, told = facts.status.book, ""
+    if book.manner is not None and not book.manner.client:
+        told += ", counted at the servers, for no client's proxy is scraped"
+    for place, state in sorted(book.open.items()):
+        if state.streams and state.open_time is not None and facts.spec.unanswered is not OnUnanswered.IGNORE:
+            kept = f"stable keeps its requests open for {state.open_time:.0f} s"
+            told += f", unanswered ones left out for {place or 'the service'}: {kept}"
+    return told
 
 
 def waits_for(facts: Facts) -> str:
