@@ -39,8 +39,9 @@ class Controllers:
         while True:
             self.catch_up(clock())
             wait = min(self._due.values(), default=None)
+            timeout = None if wait is None else max(0.0, wait - clock())
             with suppress(TimeoutError):
-                await asyncio.wait_for(store.changed(self._position), None if wait is None else max(0.0, wait - clock()))
+                await asyncio.wait_for(store.changed(self._position), timeout)
 
     def catch_up(self, now: float) -> bool:
         """Reconcile what has changed since the last time, and what is due; say whether there was anything."""
@@ -49,7 +50,7 @@ class Controllers:
         try:
             entries = store.since(self._position)
         except Compacted:
-            entries, touched = [], {key for key, _ in cluster.everything() if key.kind in _RECONCILERS}
+            entries = [Entry(store.revision, "ADDED", key, obj, None) for key, obj in cluster.everything()]
         self._position = store.revision
         for entry in entries:
             touched.update(_touched(entry))
@@ -61,7 +62,7 @@ class Controllers:
                 again = _RECONCILERS[key.kind](cluster, key)
                 if again is not None:
                     self._due[key] = now + again
-        return bool(touched)
+        return bool(entries or touched)
 
 
 def _touched(entry: Entry) -> Iterator[Key]:

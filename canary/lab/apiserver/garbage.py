@@ -22,10 +22,10 @@ def follow(cluster: Cluster, entry: Entry) -> None:
         for key, owner in cluster.everything():
             if _FOREGROUND in texts(owner, "metadata", "finalizers"):
                 _foreground(cluster, key, owner)
-    elif entry.kind == "ADDED" and rows(entry.now, "metadata", "ownerReferences"):
-        if cluster.get(entry.key):
-            _drop_if_alone(cluster, entry.key, entry.now)
-    elif text(entry.now, "metadata", "deletionTimestamp") and (current := cluster.get(entry.key)):
+        return
+    if entry.kind == "ADDED" and _owners(entry.now) and cluster.get(entry.key):
+        _drop_if_alone(cluster, entry.key, entry.now)
+    if text(entry.now, "metadata", "deletionTimestamp") and (current := cluster.get(entry.key)):
         if _ORPHAN in texts(current, "metadata", "finalizers"):
             _orphan(cluster, entry.key, current)
         if _FOREGROUND in texts(current, "metadata", "finalizers"):
