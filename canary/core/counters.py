@@ -175,7 +175,7 @@ def _count(was: Sample, samples: Iterable[Sample]) -> tuple[float, Sample]:
 
 
 def _missing(was: Sample, target: _Going | None, at: float, steady: float) -> Sample | None:
-    """Say what to remember of a series that the reading does not have: nothing where it ended while its target goes on."""
+    """Say what to remember of a series that the reading does not have: nothing if its target goes on without it."""
     if at - was[0] > MEMORY or (target is not None and target.newest > was[0]):
         return None
     if at - max(was[0], steady) > IDLE:
