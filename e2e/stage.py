@@ -9,11 +9,12 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import aiohttp
 
@@ -128,6 +129,13 @@ class Stage:
         finally:
             await self.lab.__aexit__(None, None, None)
 
+    async def ask(self, promql: str, at: float) -> list[Any]:
+        """Ask the lab's Prometheus directly."""
+        url = f"{self.lab.prometheus.url}/api/v1/query"
+        async with aiohttp.ClientSession() as session, session.get(url, params={"query": promql, "time": str(at)}) as answer:
+            found = await answer.json()
+        return cast("list[Any]", found["data"]["result"])
+
     async def scene(self, namespace: str, **service: object) -> "Scene":
         """Apply the seed's service in a namespace of its own and wait until Prometheus sees it."""
         manifests = seed.yamtam(namespace=namespace, **service)  # type: ignore[arg-type]
@@ -151,8 +159,10 @@ class Scene:
         return f"{base}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
 
     async def serving(self) -> bool:
-        """Tell whether clients get answers from stable."""
-        return self.stage.lab.truth.total(namespace=self.namespace, service=seed.STABLE).answered >= 20
+        """Tell whether clients get answers from stable, and Prometheus has counted some."""
+        where = f'dst_namespace="{self.namespace}",dst_service="{seed.STABLE}"'
+        found = await self.stage.ask(f"sum(response_total{{{where}}})", time.time())
+        return bool(found) and float(found[0]["value"][1]) >= 20
 
     async def canary(self, **spec: object) -> None:
         """Apply the Canary and wait until it is adopted."""

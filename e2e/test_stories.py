@@ -35,11 +35,12 @@ async def play_all(plane: str, home: Path) -> dict[str, str]:
             wrong[name] = traceback.format_exc()
 
     async with Stage(plane, home) as stage:
-        together = [name for name in STORIES if not getattr(load(name), "ALONE", False)]
-        await asyncio.gather(*(play(name, stage) for name in together))
-        for name in STORIES:
-            if name not in together:
-                await play(name, stage)
+        stories = {name: load(name) for name in STORIES}
+        here = [name for name in STORIES if plane in getattr(stories[name], "PLANES", (plane,))]
+        alone = [name for name in here if getattr(stories[name], "ALONE", False)]  # these break what all share
+        await asyncio.gather(*(play(name, stage) for name in here if name not in alone))
+        for name in alone:
+            await play(name, stage)
     return wrong
 
 
@@ -52,4 +53,6 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.parametrize("story", STORIES)
 def test_story(story: str, outcome: dict[str, str]) -> None:
+    if story not in outcome:
+        pytest.skip("this story is another control plane's")
     assert not outcome[story], outcome[story]
