@@ -23,6 +23,7 @@ class DelayQueue:
         self._dirty: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
+        self._served_since: float | None = None
 
     def put(self, key: Key, after: timedelta = timedelta()) -> None:
         """Let `key` come up after a while, or earlier if it was to come up earlier anyway."""
@@ -37,6 +38,8 @@ class DelayQueue:
 
     async def get(self) -> Key:
         """Wait for the next key that is due, and hold it."""
+        if self._served_since is None:
+            self._served_since = self._now()
         while True:
             while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
                 heapq.heappop(self._heap)  # overtaken by an earlier put
@@ -54,11 +57,14 @@ class DelayQueue:
                 continue
 
     def overdue(self) -> float:
-        """Say for how many seconds the longest waiting key has been due.
+        """Say for how many seconds the longest waiting key has been due, and somebody was there to take it.
 
-        Above a moment only when the workers are stuck.
+        Above a moment only when the workers are stuck: the keys of one that does not lead just gather.
         """
-        return max(0.0, self._now() - min(self._due.values(), default=self._now()))
+        now = self._now()
+        if self._served_since is None:
+            return 0.0
+        return max(0.0, now - max(self._served_since, min(self._due.values(), default=now)))
 
     def done(self, key: Key, after: timedelta | None, grid: timedelta = timedelta()) -> None:
         """Let go of a key whose tick went well.
