@@ -27,12 +27,14 @@ async def ask(questions: Collection[Question], oracle: Oracle, within: timedelta
     """Answer every question; whatever is not answered `within` is Unanswered."""
     if not questions:
         return {}
-    tasks = {question: asyncio.create_task(_answer(question, oracle)) for question in questions}
+    tasks = {question: asyncio.create_task(_answer(question, oracle)) for question in dict.fromkeys(questions)}
     try:
-        _, late = await asyncio.wait(tasks.values(), timeout=within.total_seconds())
+        done, late = await asyncio.wait(tasks.values(), timeout=within.total_seconds())
     finally:
         for task in tasks.values():
             task.cancel()
+    for bug in [error for task in done if (error := task.exception()) is not None]:
+        raise bug
     waited = Unanswered(detail=f"no answer within {within.total_seconds():g} s")
     return {question: waited if task in late else task.result() for question, task in tasks.items()}
 

@@ -6,7 +6,8 @@ belongs to the next reading, here and after a restart, so that every request cou
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from canary.core import promql
@@ -22,6 +23,14 @@ RESYNC = 60.0  # seconds for which the difference of the clocks is trusted
 MOST_SCOPES = 200  # Canaries in one query: its text stays under Prometheus' limits
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A reading to come, and for whom; it can be joined until it is taken."""
+
+    scopes: set[Scope]
+    readings: asyncio.Task[Mapping[Scope, Reading]]
+
+
 class Readings:
     """Shared readings of one Prometheus."""
 
@@ -30,8 +39,7 @@ class Readings:
     ) -> None:
         self._metrics, self._clock, self._queried = metrics, clock, queried
         self._window = 2.5 * scrape
-        self._waiting: dict[Scope, asyncio.Future[Reading]] = {}
-        self._batch: asyncio.Task[None] | None = None
+        self._batch: _Batch | None = None
         self._offset = 0.0
         self._synced = float("-inf")
 
@@ -43,13 +51,14 @@ class Readings:
         if question.at is not None:
             series = await self._families([question.scope], question.at)
             return Reading(at=question.at, series=series)
-        future = self._waiting.get(question.scope)
-        if future is None:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting[question.scope] = future
-        if self._batch is None:
-            self._batch = asyncio.create_task(self._run())
-        return await asyncio.shield(future)
+        batch = self._batch
+        if batch is None or len(batch.scopes) >= MOST_SCOPES:
+            scopes: set[Scope] = set()
+            batch = self._batch = _Batch(scopes, asyncio.create_task(self._run(scopes)))
+            batch.readings.add_done_callback(_noted)
+        batch.scopes.add(question.scope)
+        # Shielded: when one stops waiting, the others still want it. What goes wrong reaches everyone who waits.
+        return (await asyncio.shield(batch.readings))[question.scope]
 
     async def bounds(self, question: FindBounds) -> Bounds:
         """Find the bucket bounds that exist, in milliseconds."""
@@ -57,35 +66,21 @@ class Readings:
         bounds = sorted({float(series.labels.get("le", "inf")) for series in found})
         return Bounds(bounds=tuple(bound for bound in bounds if bound != float("inf")))
 
-    async def _run(self) -> None:
+    async def _run(self, scopes: Collection[Scope]) -> Mapping[Scope, Reading]:
         await self._clock.sleep(GATHER)
-        self._batch, waiting, self._waiting = None, self._waiting, {}
-        scopes = list(waiting)
-        try:
-            at = await self._now() - SETTLE
-            parts = [scopes[i : i + MOST_SCOPES] for i in range(0, len(scopes), MOST_SCOPES)]
-            for part in parts:
-                series = await self._families(part, at)
-                _deliver(part, waiting, series, at)
-        except MetricsUnreachable as error:
-            for future in waiting.values():
-                if not future.done():
-                    future.set_exception(MetricsUnreachable(error.hint))
-        finally:
-            for future in waiting.values():
-                future.cancel()
-                if future.done() and not future.cancelled():
-                    future.exception()  # whoever asked may have gone: an error that nobody awaits is no news
+        if self._batch is not None and self._batch.scopes is scopes:
+            self._batch = None  # who comes now is for the next one
+        at = await self._now() - SETTLE
+        series = await self._families(scopes, at)
+        return {scope: Reading(at=at, series=_own(series, scope)) for scope in scopes}
 
-    async def _families(self, scopes: list[Scope], at: float) -> tuple[Series, ...]:
+    async def _families(self, scopes: Collection[Scope], at: float) -> tuple[Series, ...]:
         """Ask every family at once. Where no client of a service is scraped, ask its server."""
         texts = list(promql.client_queries(scopes, self._window))
         routed = [scope for scope in scopes if scope.routes]
         texts += promql.route_queries(routed, self._window) if routed else ()
         series = await self._all(texts, at)
-        unseen = [
-            scope for scope in scopes if not at_client((s for s in series if promql.belongs(s.labels, scope)), scope)
-        ]
+        unseen = [scope for scope in scopes if not at_client(_own(series, scope), scope)]
         if unseen:
             series += await self._all(list(promql.server_queries(unseen, self._window)), at)
         return series
@@ -114,16 +109,19 @@ class Readings:
     async def _now(self) -> float:
         """Give the time of day on Prometheus' clock: ours may be wrong by any amount."""
         if self._clock.monotonic() - self._synced > RESYNC:
-            (series,) = await self._metrics.query("vector(time())", None)
-            self._offset = series.samples[-1][1] - self._clock.monotonic()
+            told = await self._metrics.query("vector(time())", None)
+            if not told or not told[0].samples:
+                raise MetricsUnreachable("Prometheus does not tell the time")
+            self._offset = told[0].samples[-1][1] - self._clock.monotonic()
             self._synced = self._clock.monotonic()
         return self._clock.monotonic() + self._offset
 
 
-def _deliver(
-    scopes: list[Scope], waiting: dict[Scope, asyncio.Future[Reading]], series: tuple[Series, ...], at: float
-) -> None:
-    for scope in scopes:
-        own = tuple(s for s in series if promql.belongs(s.labels, scope))
-        if not waiting[scope].done():
-            waiting[scope].set_result(Reading(at=at, series=own))
+def _noted(readings: asyncio.Task[Mapping[Scope, Reading]]) -> None:
+    """Take note of an error: where all who waited have left, it is no news for asyncio to log."""
+    if not readings.cancelled():
+        readings.exception()
+
+
+def _own(series: Iterable[Series], scope: Scope) -> tuple[Series, ...]:
+    return tuple([s for s in series if promql.belongs(s.labels, scope)])
