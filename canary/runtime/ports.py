@@ -48,6 +48,9 @@ class Herald(Protocol):
     def fault(self, key: Key, error: Exception) -> None:
         """Tell that a tick could not be finished."""
 
+    def gone(self, key: Key) -> None:
+        """Forget a Canary that no longer exists."""
+
 
 class Clock(Protocol):
     """Time of day for records, monotonic time for durations."""

@@ -34,6 +34,7 @@ async def tick(key: Key, world: World) -> timedelta | None:
     looked = await world.cluster.snapshot(key)
     if looked is None:
         world.ledger.forget(key)
+        world.herald.gone(key)
         return None
     seen = world.ledger.recall(looked, begun)
     answers = await ask(questions(seen), world.oracle, PATIENCE)
