@@ -7,9 +7,11 @@ Called by `controller`, several at once; a key is never with two of them.
 from typing import Never
 
 from canary.core.snapshot import Key
-from canary.errors import CanaryError, Conflict, LeaseLost, Unreachable
+from canary.errors import Conflict, LeaseLost, Unreachable
 from canary.runtime.queue import DelayQueue
 from canary.runtime.tick import World, tick
+
+NO_HURRY = 5.0  # seconds, the least before another try
 
 
 async def work(queue: DelayQueue, world: World) -> Never:
@@ -34,9 +36,6 @@ def _sort(key: Key, error: Exception, queue: DelayQueue, world: World) -> None:
         case Unreachable(retry_after=after):
             world.herald.fault(key, error)
             queue.retry(key, after)
-        case CanaryError():
+        case _:  # our rights, a write that was refused, or a bug: none heals by itself soon
             world.herald.fault(key, error)
-            queue.retry(key, 5.0)
-        case _:
-            world.herald.fault(key, error)
-            queue.retry(key, 5.0)
+            queue.retry(key, NO_HURRY)
