@@ -11,7 +11,7 @@ import pytest
 from canary.errors import CanaryError, NotFound
 from canary.lab import seed
 from canary.lab.controlplane import PlaneFailed, choose
-from canary.lab.fields import rows, table, text
+from canary.lab.fields import look, rows, table, text
 from canary.lab.lab import Lab, LabSettings, NotReady, read_manifests
 from canary.lab.promfetch import NoPrometheus, find_prometheus
 from canary.lab.truth import Tally
@@ -64,13 +64,13 @@ async def test_a_release_is_shipped_by_its_environment_and_counted_alike_by_ever
     manifests = tuple(seed.yamtam(rps=100, stable={}, canary={}))
     async with Lab(tmp_path, LabSettings(control_plane=kind, manifests=manifests)) as lab:
         await lab.settled()
-        before = {pod for (_, pod) in await replica_sets(lab)}
         await lab.api.patch(DEPLOYMENT, release(manifests, {"LAB_FAILURES": "POST /api/task=50%"}))
 
         async def rolled_out() -> bool:
-            status = table(await lab.api.get(DEPLOYMENT), "status")
-            fresh = {name for (_, name) in await replica_sets(lab)} - before
-            return bool(fresh) and [status.get(field) for field in ("updatedReplicas", "replicas")] == [1, 1]
+            obj = await lab.api.get(DEPLOYMENT)
+            status, generation = table(obj, "status"), look(obj, "metadata", "generation")
+            counts = [status.get(field) for field in ("updatedReplicas", "replicas", "readyReplicas")]
+            return status.get("observedGeneration") == generation and counts == [1, 1, 1]
 
         await eventually(rolled_out, within=20)
         await lab.settled()
@@ -89,7 +89,7 @@ async def test_a_release_is_shipped_by_its_environment_and_counted_alike_by_ever
             (f'sum(route_response_total{{{inbound},rt_route="POST /api/task"}})', tasks.answered),
             (f'count(up{{job="linkerd-proxy",deployment="{seed.STABLE}"}})', 2),
         ):
-            await eventually(lambda promql=promql, count=count: agrees(lab, promql, count))
+            await agrees(lab, promql, count)
         assert seen.hurt == seen.failed
         began = time.monotonic()
     assert time.monotonic() - began < 3
@@ -99,20 +99,21 @@ async def test_a_release_is_shipped_by_its_environment_and_counted_alike_by_ever
 
 async def at_rest(lab: Lab) -> Tally:
     """Return the canary's counts once its weight of 0 has reached the clients and no request is under way."""
-    before, now = Tally(sent=-1), lab.truth.total(service=seed.CANARY)
-    while now.open or now != before:
-        await asyncio.sleep(0.3)
+    still, now = 0, lab.truth.total(service=seed.CANARY)
+    while still < 5:
+        await asyncio.sleep(0.2)
         before, now = now, lab.truth.total(service=seed.CANARY)
+        still = still + 1 if now == before and not now.open else 0
     return now
 
 
-async def agrees(lab: Lab, promql: str, count: int) -> bool:
-    return await counted(lab, promql) == count
-
-
-async def replica_sets(lab: Lab) -> list[tuple[str, str]]:
-    listed = rows(await lab.api.get("/apis/apps/v1/namespaces/yamtam/replicasets"), "items")
-    return [(text(row, "metadata", "namespace"), text(row, "metadata", "name")) for row in listed]
+async def agrees(lab: Lab, promql: str, count: int) -> None:
+    found = -1.0
+    for _ in range(100):
+        if (found := await counted(lab, promql)) == count:
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail(f"{promql} is {found}, not {count}")
 
 
 def release(manifests: tuple[dict[str, object], ...], env: dict[str, str]) -> dict[str, object]:
