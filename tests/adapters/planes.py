@@ -1,7 +1,6 @@
 """The lab's embedded API server, and how to reach it: real HTTP, real conflicts, faults on demand."""
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -46,10 +45,3 @@ def a_kubeconfig(home: Path, url: str, user: object = None) -> Path:
         )
     )
     return path
-
-
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,10 +3,15 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 JSON = "application/json"
 
@@ -172,6 +177,26 @@ async def recorded(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIt
         for task in list(talks):
             task.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
+
+
+def a_certificate(home: Path) -> tuple[Path, Path]:
+    """Make one for 127.0.0.1, and its key; skip the test where there is nothing to make it with."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    crt, key = home / "tls.crt", home / "tls.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=recorded -addext"
+    subprocess.run(
+        [*command.split(), "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(crt)],
+        check=True,
+        capture_output=True,
+    )
+    return crt, key
+
+
+def serving(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:

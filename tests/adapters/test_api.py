@@ -13,7 +13,7 @@ from ssl import SSLError
 import aiohttp
 import pytest
 import yaml
-from kubernetes.aio.config import config_exception
+from kubernetes.aio.config import config_exception, incluster_config
 
 from canary.adapters import api as module
 from canary.adapters.api import FAULTS, JSON_PATCH, MISREAD, Api, Json, refusal
@@ -29,7 +29,7 @@ from canary.errors import (
 )
 from tests.adapters import recorded as wire
 from tests.adapters.planes import a_kubeconfig, a_plane, an_api
-from tests.adapters.recorded import Answer, Recorded, recorded, reply, until
+from tests.adapters.recorded import Answer, Recorded, a_certificate, recorded, reply, serving, until
 
 PATH = "/api/v1/namespaces/default/configmaps"
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "a"}}
@@ -269,6 +269,18 @@ print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "Exec
 """
 
 
+def a_plugin(home: Path, lasts: timedelta) -> Json:
+    """Make a credential plugin: its tokens are numbered, and last so long."""
+    (home / "plugin.py").write_text(PLUGIN)
+    (home / "count").write_text("")
+    expires = (datetime.now(UTC) + lasts).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": [str(home / "plugin.py"), str(home / "count"), expires],
+    }
+
+
 class TestCredentials:
     async def test_a_token_is_sent(self, tmp_path: Path) -> None:
         async with asking(reply(body=OBJECT), tmp_path, {"token": "secret"}) as (api, server):
@@ -285,14 +297,7 @@ class TestCredentials:
     async def test_a_plugin_is_asked_again_once_its_token_expires(
         self, tmp_path: Path, lasts: timedelta, tokens: list[str]
     ) -> None:
-        (tmp_path / "plugin.py").write_text(PLUGIN)
-        (tmp_path / "count").write_text("")
-        until = (datetime.now(UTC) + lasts).strftime("%Y-%m-%dT%H:%M:%SZ")
-        plugin = {
-            "apiVersion": "client.authentication.k8s.io/v1",
-            "command": sys.executable,
-            "args": [str(tmp_path / "plugin.py"), str(tmp_path / "count"), until],
-        }
+        plugin = a_plugin(tmp_path, lasts)
         async with asking(reply(body=OBJECT), tmp_path, {"exec": plugin}) as (api, server):
             for _ in range(2):
                 await api.get(PATH)
@@ -318,9 +323,37 @@ class TestCredentials:
                 await api.get(PATH)
             assert (len(proxy.asked), len(server.asked)) == ((0, 1) if exempt else (1, 0))
 
+    async def test_credentials_that_vanish_are_an_outage(self, tmp_path: Path) -> None:
+        certificate = a_certificate(tmp_path)
+        async with recorded(reply(body=OBJECT), serving(certificate)) as server:
+            path = a_kubeconfig(tmp_path, server.url, {"exec": a_plugin(tmp_path, timedelta(minutes=1))})
+            config = yaml.safe_load(path.read_text())
+            config["clusters"][0]["cluster"]["certificate-authority"] = str(certificate[0])
+            path.write_text(yaml.safe_dump(config))
+            async with an_api(path) as api:
+                assert await api.get(PATH) == OBJECT
+                certificate[0].unlink()
+                with pytest.raises(ClusterUnreachable, match="our credentials cannot be read"):
+                    await api.get(PATH)
+
     async def test_in_a_pod_it_is_the_service_account(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, text in {"token": "t", "namespace": "canary-system\n", "ca.crt": ""}.items():
+        certificate = a_certificate(tmp_path)
+        for name, text in {"token": "ours", "namespace": "canary-system\n"}.items():
             (tmp_path / name).write_text(text)
+        monkeypatch.setattr(module, "SERVICE_ACCOUNT", tmp_path)
+        monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+        monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certificate[0]))
+        async with recorded(reply(body=OBJECT), serving(certificate)) as server:
+            monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+            monkeypatch.setenv("KUBERNETES_SERVICE_PORT", server.url.rpartition(":")[2])
+            api = await Api.connect()
+            assert await api.get(PATH) == OBJECT
+            await api.close()
+        assert api.namespace == "canary-system"
+        assert server.asked[0].headers["authorization"] == "bearer ours"
+
+    async def test_half_a_service_account_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "token").write_text("ours")
         monkeypatch.setattr(module, "SERVICE_ACCOUNT", tmp_path)
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
         with pytest.raises(CanaryError, match="Service host/port is not set"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from canary.adapters import events as module
 from canary.adapters.api import Api, Json
 from canary.adapters.events import ROOM, Events
 from canary.errors import CanaryError
@@ -114,6 +115,15 @@ async def test_after_a_restart_counting_goes_on(desk: Desk, api: Api) -> None:
     (event,) = await desk.written()
     assert event["count"] == 3
     assert not reborn.failures
+
+
+async def test_what_is_no_longer_remembered_is_counted_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROOM", 2)
+    for message in ("100m", "200m", "300m", "100m"):
+        desk.publish(message=message)
+    await desk.events.close()
+    assert [event["count"] for event in await desk.written()] == [2, 1, 1]
+    assert not desk.failures
 
 
 async def test_one_that_the_api_server_has_dropped_is_made_again(desk: Desk) -> None:

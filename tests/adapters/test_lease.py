@@ -283,6 +283,13 @@ class TestGivingBack:
         assert time.monotonic() - began < 1
         assert not lease.held
 
+    async def test_anothers_is_left_alone(self, town: Town) -> None:
+        lease, api = await town.contender("a"), await town.api()
+        await lease.acquire()
+        await api.patch(PATH, {"spec": {"holderIdentity": "b"}})
+        await lease.release()
+        assert (await town.spec())["holderIdentity"] == "b"
+
     async def test_work_that_fails_gives_it_back_too(self, town: Town) -> None:
         with pytest.raises(ClusterUnreachable):
             async with await town.contender("a"):
