@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from canary.cli.ending import run_to_end
+from canary.cli.lab import QUICK
 from canary.cli.options import JSON, output_option
 from canary.cli.output import emit, note
 from canary.cli.story import SUMMARY, Harm, Result, harm_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 RPS: Final = 150
 SCRAPE: Final = timedelta(seconds=2)
-TIMES: Final[Mapping[str, object]] = {"interval": "2s", "dwell": "4s", "bake": "10s", "stepTimeout": "2m"}
 ADOPTED_WITHIN: Final = 30.0  # seconds
 ENDED_WITHIN: Final = 170.0
 PERIOD: Final = 0.5
@@ -132,7 +132,7 @@ async def _ship_all(control_plane: str, home: Path) -> list[Result]:
         controller = Controller(options, home / "controller.log", stage.hear)
         stack.push_async_callback(controller.stop)
         await controller.start()
-        await lab.apply([seed.canary(TIMES)])
+        await lab.apply([seed.canary(QUICK)])
         player = _Player(lab, Cluster(lab.api, seed.NAMESPACE), stage)
         playing = asyncio.create_task(player.play())
         ended = asyncio.create_task(controller.ended())

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,9 @@ from canary.cli.output import emit, note
 if TYPE_CHECKING:
     from canary.lab.lab import Lab, LabSettings
 
+
+QUICK: Final[Mapping[str, object]] = {"interval": "2s", "dwell": "4s", "bake": "10s", "stepTimeout": "2m"}
+"""Times of a Canary for people who watch: at the lab's traffic they are long enough for good evidence."""
 
 TIMING: Final = "--scrape-interval 2s --listen 127.0.0.1:0"
 
@@ -62,7 +65,7 @@ def up(
     from canary.lab import seed
     from canary.lab.lab import LabSettings, read_manifests
 
-    manifests = read_manifests(*files) if files else [*seed.yamtam(rps=rps), seed.canary()]
+    manifests = read_manifests(*files) if files else [*seed.yamtam(rps=rps), seed.canary(QUICK)]
     settings = LabSettings(control_plane=control_plane, manifests=tuple(manifests), scrape_interval=scrape_interval)
     run_to_end(_up(settings, home, output))
 
@@ -70,7 +73,7 @@ def up(
 async def _up(settings: "LabSettings", home: Path | None, output: str) -> None:
     from canary.runtime.telemetry import configure_log
 
-    configure_log("auto", "info")
+    configure_log("auto", "warning")
     async with opened(settings, home) as running:
         await running.settled()
         emit(_places(running)) if output == JSON else _suggest(running)
@@ -82,7 +85,7 @@ async def opened(settings: "LabSettings", home: Path | None) -> AsyncIterator["L
     """Run a lab in `home`, or in a directory that goes with it."""
     from canary.lab.lab import Lab
 
-    place = home or Path(tempfile.mkdtemp(prefix="canary-lab-"))
+    place = home.resolve() if home is not None else Path(tempfile.mkdtemp(prefix="canary-lab-"))
     try:
         async with Lab(place, settings) as running:
             yield running

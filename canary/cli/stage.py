@@ -6,6 +6,7 @@ It hears the controller's log and tells what is news; it knows nothing of the la
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from canary.cli import render
 from canary.cli.output import note
@@ -14,6 +15,8 @@ from canary.cli.story import GATES, Harm, Tick, bar, trouble
 
 Harms = Callable[[str], Harm]
 
+QUIET: Final = 10.0  # seconds without a line after which one is due, where nothing is redrawn
+
 
 class Stage:
     """One release at a time. `hear` takes each line of the controller's log."""
@@ -21,7 +24,7 @@ class Stage:
     def __init__(self, screen: Screen | None) -> None:
         self._screen = screen
         self._title = ""
-        self._begun = 0.0
+        self._begun = self._told = 0.0
         self._tick: Tick | None = None
         self._harms: Harms | None = None
         self._over = ""
@@ -49,11 +52,14 @@ class Stage:
         if tick is None or tick.rollout == self._over or self._harms is None:
             return
         before, self._tick = self._tick, tick
-        if tick.follows(before):
-            self.say(tick.line(asyncio.get_running_loop().time() - self._begun))
-            if self._screen is None and (before is None or before.weight != tick.weight):
-                for line in tick.gate_lines():
-                    note(line)
+        now = asyncio.get_running_loop().time()
+        news = tick.follows(before)
+        if news or (self._screen is None and now - self._told >= QUIET):
+            self._told = now
+            self.say(tick.line(now - self._begun))
+        if news and self._screen is None and (before is None or before.weight != tick.weight):
+            for line in tick.gate_lines():
+                note(line)
         self._draw(tick, self._harms)
 
     def _complain(self, told: str) -> None:
@@ -67,7 +73,7 @@ class Stage:
             return
         revision = tick.rollout.rpartition("-")[0].rpartition("-")[2]
         lines = ["", self._title, f"{bar(tick.weight)}  {tick.phase}", f"{tick.reason}: {tick.message}"]
-        lines += [harms(revision).sentence(), ""]
+        lines.append(harms(revision).sentence())
         self._screen.draw(render.sections([((), [[line] for line in lines]), (GATES, tick.gate_rows())]))
 
 

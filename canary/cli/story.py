@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from canary.cli.views import odds
 from canary.core.formats import show_share, show_weight
 from canary.core.spec import FULL
 
@@ -64,8 +65,8 @@ class Tick:
                 str(gate.get("verdict")),
                 _of(gate.get("canary")),
                 _of(gate.get("stable")),
-                _odds(gate.get("against")),
-                _odds(gate.get("passing")),
+                odds(gate.get("against")),
+                odds(gate.get("passing")),
             ]
             for name, gate in self.gates.items()
         ]
@@ -154,7 +155,3 @@ def harm_of(results: Sequence[Result]) -> str:
 
 def _of(counts: object) -> str:
     return f"{counts[0]} of {counts[1]}" if isinstance(counts, list) and len(counts) == 2 else "-"  # noqa: PLR2004 - a pair
-
-
-def _odds(value: object) -> str:
-    return f"{value:.3g}:1" if isinstance(value, int | float) else "-"

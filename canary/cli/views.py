@@ -12,6 +12,7 @@ Json: TypeAlias = Mapping[str, object]
 COLUMNS: Final = ("NAME", "PHASE", "WEIGHT", "REVISION", "REASON", "MESSAGE")
 GATES: Final = ("GATE", "VERDICT", "CANARY FAILED", "STABLE FAILED", "ODDS AGAINST", "ODDS FOR", "PROMISE")
 HISTORY: Final = ("ROLLOUT", "OUTCOME", "REASON", "PEAK", "SECONDS", "REQUESTS", "FAILED", "STARTED", "MESSAGE")
+MILLION: Final = 1e6
 BULKY: Final = ("evidence", "savedAt")  # the controller's own memory
 
 
@@ -61,8 +62,8 @@ def gates(obj: Json) -> list[list[str]]:
             text(gate, "verdict"),
             text(gate, "canary"),
             text(gate, "stable"),
-            _odds(gate.get("oddsAgainst")),
-            _odds(gate.get("oddsFor")),
+            odds(gate.get("oddsAgainst")),
+            odds(gate.get("oddsFor")),
             text(gate, "promise"),
         ]
         for gate in rows(part(obj, "status"), "gates")
@@ -102,6 +103,13 @@ def running(status: Json) -> bool:
     return text(status, "phase") in ("Progressing", "Baking", "Promoting", "Finalising", "RollingBack")
 
 
+def odds(value: object) -> str:
+    """Word the odds; beyond a million they are all the same to people."""
+    if not isinstance(value, int | float):
+        return "-"
+    return f"{value:.3g}:1" if value < MILLION else "over 1e6:1"
+
+
 def place(obj: Json) -> tuple[str, str]:
     """Name an object: its namespace, its name."""
     meta = part(obj, "metadata")
@@ -133,10 +141,6 @@ def _condition(status: Json, kind: str) -> Json:
 def _short(time: object) -> str:
     """Leave the microseconds of a time out."""
     return f"{time.partition('.')[0].removesuffix('Z')}Z" if isinstance(time, str) and time else "-"
-
-
-def _odds(value: object) -> str:
-    return f"{value:.3g}:1" if isinstance(value, int | float) else "-"
 
 
 def _count(value: object) -> str:
