@@ -1,10 +1,12 @@
 """Requests that never get an answer are seen, and slow services are not taken for hanging ones."""
 
-import importlib.util
 import json
 import math
 import random
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,10 @@ REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" 
 P_BAD = 0.02
 
 
-def readings(*steps, state=None, weight=100, seconds=10.0):
+Step: TypeAlias = tuple[float, float, float, float]
+
+
+def readings(*steps: Step, state: OpenRequests | None = None, weight: int = 100, seconds: float = 10.0) -> OpenRequests:
     """Observe (canary open, canary sent, stable open, stable sent) one after the other."""
     state = state or OpenRequests.fresh()
     for canary_open, canary_sent, stable_open, stable_sent in steps:
@@ -42,16 +47,16 @@ class TestExcess:
             pytest.param(-5, 5, 0, 0, id="counters read in mid-request"),
         ],
     )
-    def test_is_what_time_and_chance_do_not_explain(self, open_canary, rate, open_time, excess):
+    def test_is_what_time_and_chance_do_not_explain(
+        self, open_canary: float, rate: float, open_time: float, excess: float
+    ) -> None:
         assert unanswered_excess(open_canary, rate, open_time) == pytest.approx(excess)
 
     @given(st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 60), st.floats(0, 1e6))
-    def test_is_the_reference_s(self, open_canary, rate, open_time, requests):
+    def test_is_the_reference_s(self, open_canary: float, rate: float, open_time: float, requests: float) -> None:
         if not REFERENCE.exists():
             pytest.skip("the reference implementation is not beside this repository")
-        spec = importlib.util.spec_from_file_location("gates", REFERENCE)
-        gates = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(gates)
+        gates = SimpleNamespace(**runpy.run_path(str(REFERENCE)))
         excess = unanswered_excess(open_canary, rate, open_time)
         assert excess == gates.unanswered_excess(open_canary, rate, open_time)
         assert too_many(excess, requests, P_BAD) is gates.hung(excess, requests, P_BAD)
@@ -65,23 +70,23 @@ class TestExcess:
             pytest.param(60, 3000, True, id="just that share"),
         ],
     )
-    def test_counts_from_a_least_number_and_share(self, excess, requests, expected):
+    def test_counts_from_a_least_number_and_share(self, excess: float, requests: float, expected: float) -> None:
         assert too_many(excess, requests, P_BAD) is expected
 
 
 class TestHung:
-    def test_needs_three_readings_in_a_row(self):
+    def test_needs_three_readings_in_a_row(self) -> None:
         bad = (60, 100, 9, 900)
         assert not readings(bad, bad).hung
         assert readings(bad, bad, bad).hung
         assert readings(bad, bad, bad, bad).hung
 
-    def test_begins_anew_after_a_reading_that_disagrees(self):
+    def test_begins_anew_after_a_reading_that_disagrees(self) -> None:
         bad, fine = (60, 100, 9, 900), (1, 100, 9, 900)
         assert not readings(bad, bad, fine, bad, bad).hung
         assert not readings(bad, bad, bad, fine).hung
 
-    def test_weighs_what_is_open_against_all_requests_of_the_rollout(self):
+    def test_weighs_what_is_open_against_all_requests_of_the_rollout(self) -> None:
         state = OpenRequests.fresh()
         for _ in range(20):
             state = readings((0, 1000, 9, 9000), state=state)
@@ -92,7 +97,7 @@ class TestHung:
         assert readings(*[(600, 1000, 9, 9000)] * 3, state=state).hung
 
     @pytest.mark.parametrize("mean_time", [0.05, 1.0, 10.0])
-    def test_is_not_said_of_a_good_release_however_slow_the_service(self, mean_time):
+    def test_is_not_said_of_a_good_release_however_slow_the_service(self, mean_time: float) -> None:
         rng, state = random.Random(8), OpenRequests.fresh()
         for _ in range(360):
             canary, stable = (
@@ -103,11 +108,11 @@ class TestHung:
 
 
 class TestOpenTime:
-    def test_is_little_s(self):
+    def test_is_little_s(self) -> None:
         assert readings((0, 100, 45, 900)).open_time == pytest.approx(0.5)
         assert readings((0, 100, 45, 900), seconds=20.0).open_time == pytest.approx(1.0)
 
-    def test_held_from_the_last_control_through_the_bake(self):
+    def test_held_from_the_last_control_through_the_bake(self) -> None:
         state = readings((5, 500, 250, 500), weight=500)
         assert state.open_time == 5
         baking = readings((500, 1000, 3, 1), (500, 1000, 0, 0), state=state, weight=BAKE)
@@ -115,32 +120,32 @@ class TestOpenTime:
         assert baking.excess == 0
         assert readings(*[(800, 1000, 0, 0)] * 3, state=baking, weight=BAKE).hung
 
-    def test_held_through_a_silence_of_stable(self):
+    def test_held_through_a_silence_of_stable(self) -> None:
         assert readings((0, 10, 45, 900), (0, 10, 45, 0)).open_time == pytest.approx(0.5)
 
-    def test_unknown_where_stable_was_never_asked_says_nothing(self):
+    def test_unknown_where_stable_was_never_asked_says_nothing(self) -> None:
         state = readings(*[(500, 100, 0, 0)] * 5)
         assert (state.open_time, state.excess, state.hung) == (None, 0, False)
 
-    def test_is_not_negative_where_counters_were_read_in_mid_request(self):
+    def test_is_not_negative_where_counters_were_read_in_mid_request(self) -> None:
         assert readings((0, 10, -2, 100)).open_time == 0
 
     @pytest.mark.parametrize(
         ("stable_open", "off"), [pytest.param(2700, False, id="30 s"), pytest.param(2701, True, id="over 30 s")]
     )
-    def test_of_long_streams_turns_the_rule_off_and_says_so(self, stable_open, off):
+    def test_of_long_streams_turns_the_rule_off_and_says_so(self, stable_open: float, off: bool) -> None:
         state = readings(*[(5000, 100, stable_open, 900)] * 3)
         assert state.streams is off
         assert state.hung is not off
         assert (state.excess == 0) is off
 
-    def test_of_streams_forgets_what_was_counted_before(self):
+    def test_of_streams_forgets_what_was_counted_before(self) -> None:
         bad, streams = (60, 100, 9, 900), (5000, 100, 9000, 900)
         assert not readings(bad, bad, streams, bad).hung
 
 
 @pytest.mark.parametrize("seconds", [0.0, -10.0])
-def test_a_reading_of_no_time_says_nothing(seconds):
+def test_a_reading_of_no_time_says_nothing(seconds: float) -> None:
     state = readings((60, 100, 9, 900))
     assert readings((60, 100, 9, 900), state=state, seconds=seconds) == state
 
@@ -151,7 +156,7 @@ class TestCheckpoint:
             st.tuples(st.integers(0, 900), st.integers(0, 500), st.integers(0, 900), st.integers(0, 5000)), max_size=6
         )
     )
-    def test_restores_everything(self, steps):
+    def test_restores_everything(self, steps: list[Step]) -> None:
         state = readings(*steps)
         assert OpenRequests.from_numbers(json.loads(json.dumps(state.numbers()))) == state
 
@@ -169,6 +174,6 @@ class TestCheckpoint:
             pytest.param((0, 0, 0, 1.5), "no state", id="half a reading"),
         ],
     )
-    def test_refuses_what_no_reading_can_have_left(self, numbers, complaint):
+    def test_refuses_what_no_reading_can_have_left(self, numbers: tuple[float, ...], complaint: str) -> None:
         with pytest.raises(ValueError, match=complaint):
             OpenRequests.from_numbers(numbers)
