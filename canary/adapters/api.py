@@ -5,7 +5,7 @@ own and decides nothing. Typed models are left out on purpose: they cost 32 MB a
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
@@ -51,6 +51,8 @@ class Api:
     def __init__(self, client: ApiClient, namespace: str = "default") -> None:
         self._client = client
         self.namespace = namespace
+        self.requested: Callable[[str], None] = lambda _: None
+        """Told of each request by its verb: GET, POST, PUT, PATCH, DELETE, WATCH."""
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None, *, agent: str = "canary") -> Self:
@@ -155,6 +157,7 @@ class Api:
         except MISREAD as error:
             raise ClusterUnreachable(f"our credentials cannot be read: {clip(str(error))}") from error
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        self.requested("WATCH" if "watch" in query else method)
         try:
             answer = await self._client.call_api(method, url, headers, body=body, _request_timeout=timeout)
             response = cast("aiohttp.ClientResponse", answer.response)

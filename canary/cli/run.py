@@ -90,6 +90,7 @@ class Process:
         self.notifier = Notifier(self.webhooks, lambda why: self.telemetry.dropped(f"notice {why}"))
         self.events = Events(api, self.identity, now=self.clock.now, failed=self._event_lost)
         self.probes = Probes(self._alive, lambda: self.cluster.synced, self.telemetry.registry)
+        api.requested = self.telemetry.requested
         readings = Readings(prometheus, self.clock, settings.scrape, self.telemetry.queried)
         herald = PublicHerald(self.telemetry, self._publish, self._notify)
         self.world = World(self.cluster, Oracle(readings, self.webhooks), herald, self.clock, Ledger())

@@ -53,6 +53,7 @@ class Telemetry:
         )
         self._ticks = Histogram("canary_tick_seconds", "One tick, from look to last effect", registry=self.registry)
         self._queries = Histogram("canary_query_seconds", "One query of Prometheus", registry=self.registry)
+        self._requests = Counter("canary_api_requests", "Requests to the API server", ("verb",), registry=self.registry)
         self._errors = Counter("canary_errors", "Ticks that could not be finished", ("system",), registry=self.registry)
         self._dropped = Counter("canary_dropped", "Events and notices nobody got", ("kind",), registry=self.registry)
         self._leading = Gauge("canary_leading", "1 while this process leads", registry=self.registry)
@@ -82,6 +83,10 @@ class Telemetry:
     def dropped(self, kind: str) -> None:
         """Count something that people will not be told."""
         self._dropped.labels(kind).inc()
+
+    def requested(self, verb: str) -> None:
+        """Count one request to the API server."""
+        self._requests.labels(verb).inc()
 
     def queried(self, seconds: float) -> None:
         """Take in the duration of one query."""
