@@ -13,7 +13,7 @@
     ├── Rejected                  the API server refused what we wrote -> condition and back-off, loud
     └── LeaseLost                 another leads    -> stop the process, exit 3
 
-Everything else is a bug. Only `adapters` raise these from a library's errors; payloads of the outside are cut short here.
+Everything else is a bug. Only `adapters` raise these from a library's errors; payloads of the outside are cut here.
 """
 
 from collections.abc import Sequence

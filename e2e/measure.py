@@ -1,7 +1,7 @@
-"""The figures of the controller: memory, queries and writes per minute. Run by hand: `make figures`.
+"""The figures of the controller: memory, queries and writes per minute. Run by hand.
 
-    python e2e/measure.py cost [1 20]      PromQL queries and API requests a minute, with so many Canaries held in mid-rollout
-    python e2e/measure.py memory [20]      memory at start, and after so many minutes of rollouts one after the other
+    python -m e2e.measure cost [1 20]      queries and API requests a minute, so many Canaries held in mid-rollout
+    python -m e2e.measure memory [20]      memory at start, and after so many minutes of rollouts one after the other
 
 One JSON object on stdout. Nothing here is a test: figures depend on the machine.
 """
@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from stage import Scene, Stage
+from e2e.stage import Scene, Stage
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 SPAN = 120.0  # seconds
@@ -71,7 +71,8 @@ async def memory(stage: Stage, minutes: float) -> dict[str, object]:
     start = resident(stage.controller.pid)
     scene = await stage.scene("memory", rps=60)
     await scene.canary(gates={"successRate": {"min": "98%"}})
-    until, readings = time.monotonic() + 60 * minutes, []
+    until = time.monotonic() + 60 * minutes
+    readings: list[float] = []
     while time.monotonic() < until:
         await scene.ship(RELEASE=str(len(readings)))
         count = int(str((await scene.status()).get("rollouts") or 0)) + 1
@@ -97,4 +98,5 @@ async def measure(what: str, numbers: list[int]) -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(sys.argv[1], [int(text) for text in sys.argv[2:]])), indent=2))
+    figures = asyncio.run(measure(sys.argv[1], [int(text) for text in sys.argv[2:]]))
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")

@@ -1,7 +1,8 @@
 """Where stories are played: a lab, the shipped controller as its own process, and a namespace for each story.
 
-Used by the stories and by the figures in `measure.py`. Everything a story does, it does as a user would: objects applied and
-patched through the API server, state read from the Canary's status, harm counted by the clients themselves.
+Used by the stories and by the figures in `measure.py`. Everything a story does, it does as a user would: objects
+applied and patched through the API server, state read from the Canary's status, harm counted by the clients
+themselves.
 """
 
 import asyncio
@@ -49,7 +50,9 @@ class Controller:
         with self.log.open("ab") as out:
             self.process = await asyncio.create_subprocess_exec(*command, *self.options, stdout=out, stderr=out)
         async with asyncio.timeout(20):
-            while not (started := [line for line in self.lines()[before:] if line.get("event") == "controller.started"]):
+            while not (
+                started := [line for line in self.lines()[before:] if line.get("event") == "controller.started"]
+            ):
                 if self.process.returncode is not None:
                     raise Late(f"the controller ended at once: {self.log.read_text()[-2000:]}")
                 await asyncio.sleep(0.05)
@@ -132,7 +135,10 @@ class Stage:
     async def ask(self, promql: str, at: float) -> list[Any]:
         """Ask the lab's Prometheus directly."""
         url = f"{self.lab.prometheus.url}/api/v1/query"
-        async with aiohttp.ClientSession() as session, session.get(url, params={"query": promql, "time": str(at)}) as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, params={"query": promql, "time": str(at)}) as answer,
+        ):
             found = await answer.json()
         return cast("list[Any]", found["data"]["result"])
 
@@ -154,7 +160,12 @@ class Scene:
 
     def path(self, kind: str, name: str = "") -> str:
         """Give an API path in this namespace."""
-        group = {"canaries": "/apis/canary.dev/v1alpha1", "deployments": "/apis/apps/v1", "events": "/api/v1", "pods": "/api/v1"}
+        group = {
+            "canaries": "/apis/canary.dev/v1alpha1",
+            "deployments": "/apis/apps/v1",
+            "events": "/api/v1",
+            "pods": "/api/v1",
+        }
         base = group.get(kind, "/apis/split.smi-spec.io/v1alpha1")
         return f"{base}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
 
@@ -188,6 +199,11 @@ class Scene:
         obj = await self.stage.api.get(self.path("canaries", seed.APEX))
         return cast("Json", obj.get("status") or {})
 
+    async def condition(self, kind: str) -> str:
+        """Read the status of one condition."""
+        found = cast("list[Json]", (await self.status()).get("conditions") or [])
+        return next((str(c["status"]) for c in found if c["type"] == kind), "absent")
+
     async def rollout(self) -> Json:
         """Read the present rollout."""
         return cast("Json", (await self.status()).get("rollout") or {})
@@ -206,7 +222,10 @@ class Scene:
         """Read the Events, oldest first, as (reason, message)."""
         found = cast("list[Json]", (await self.stage.api.get(self.path("events"))).get("items") or [])
         ours = [e for e in found if cast("Json", e.get("involvedObject") or {}).get("kind") == "Canary"]
-        return [(str(e.get("reason")), str(e.get("message"))) for e in sorted(ours, key=lambda e: str(e.get("lastTimestamp")))]
+        return [
+            (str(e.get("reason")), str(e.get("message")))
+            for e in sorted(ours, key=lambda e: str(e.get("lastTimestamp")))
+        ]
 
     async def ended(self, count: int = 1, within: float = 150) -> Json:
         """Wait until that many rollouts have ended; returns the last."""
@@ -229,7 +248,7 @@ class Scene:
         """Poll until something holds. Raises Late with what the Canary said last."""
         try:
             async with asyncio.timeout(within):
-                while not await holds():
+                while not await holds():  # noqa: ASYNC110 - asks other processes
                     await asyncio.sleep(0.2)
         except TimeoutError:
             try:
@@ -238,4 +257,6 @@ class Scene:
                 status = {}
             last = self.stage.controller.log.read_text()[-1500:]
             said = f"{status.get('phase')} {status.get('weight')} {status.get('reason')}: {status.get('message')}"
-            raise Late(f"{self.namespace}: waited {within:.0f} s for {what}; it says {said}; log ends: {last}") from None
+            raise Late(
+                f"{self.namespace}: waited {within:.0f} s for {what}; it says {said}; log ends: {last}"
+            ) from None

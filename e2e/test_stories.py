@@ -3,13 +3,12 @@
 import asyncio
 import importlib.util
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from stage import Stage
 
+from e2e.stage import Stage
 
 STORIES = sorted(path.stem for path in (Path(__file__).parent / "stories").glob("[a-z]*.py"))
 
@@ -17,7 +16,8 @@ STORIES = sorted(path.stem for path in (Path(__file__).parent / "stories").glob(
 def load(name: str) -> ModuleType:
     """Import a story."""
     spec = importlib.util.spec_from_file_location(f"stories_{name}", Path(__file__).parent / "stories" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -45,10 +45,10 @@ async def play_all(plane: str, home: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)])
-def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Play all stories on one plane."""
     plane = str(request.param)
-    yield asyncio.run(play_all(plane, tmp_path_factory.mktemp(plane)))
+    return asyncio.run(play_all(plane, tmp_path_factory.mktemp(plane)))
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -5,8 +5,7 @@ import time
 from typing import cast
 
 from canary.lab import seed
-
-from stage import Scene, Stage
+from e2e.stage import Scene, Stage
 
 ALONE = True
 RPS = 60
@@ -76,7 +75,9 @@ async def play(stage: Stage) -> None:
     weights = [
         line["weight"]
         for line in stage.controller.lines()
-        if line.get("rollout") == before["id"] and line.get("reason") in ("WeightIncreased", "Baking") and line["effects"]
+        if line.get("rollout") == before["id"]
+        and line.get("reason") in ("WeightIncreased", "Baking")
+        and line["effects"]
     ]
     steps = [100, 200, 300, 400, 500, 1000]
     assert weights == [step for step in steps if step in weights], weights  # in order, none twice

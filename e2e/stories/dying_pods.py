@@ -2,7 +2,7 @@
 
 import asyncio
 
-from stage import Stage
+from e2e.stage import Stage
 
 
 async def play(stage: Stage) -> None:

@@ -1,8 +1,7 @@
 """Both sides fail 0.5 % of their requests, which the promise allows."""
 
 from canary.lab import seed
-
-from stage import Stage
+from e2e.stage import Stage
 
 FLAWED = {**seed.CALM, "LAB_FAILURES": "*=0.5%"}
 

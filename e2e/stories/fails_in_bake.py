@@ -1,6 +1,6 @@
 """A release fails every request, but only once it has all the traffic."""
 
-from stage import Stage
+from e2e.stage import Stage
 
 
 async def play(stage: Stage) -> None:

@@ -1,6 +1,6 @@
 """A release answers nothing on half of its requests: no response counter shows that."""
 
-from stage import Stage
+from e2e.stage import Stage
 
 
 async def play(stage: Stage) -> None:

@@ -1,8 +1,7 @@
 """Pods of a release never become ready."""
 
 from canary.lab import seed
-
-from stage import Stage
+from e2e.stage import Stage
 
 
 async def play(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from stage import Stage
+from e2e.stage import Stage
 
 ALONE = True
 
@@ -24,8 +24,7 @@ async def play(stage: Stage) -> None:
         await asyncio.sleep(1)
         assert await scene.weight() == weight
         assert not await scene.history()
-    conditions = {c["type"]: c["status"] for c in (await scene.status())["conditions"]}
-    assert (conditions["Held"], conditions["RolledBack"]) == ("True", "False")
+    assert (await scene.condition("Held"), await scene.condition("RolledBack")) == ("True", "False")
     await stage.lab.prometheus.start()
     past = await scene.ended(within=240)
     assert past["outcome"] == "Promoted", past

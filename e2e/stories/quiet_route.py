@@ -1,6 +1,6 @@
 """A route with 5 % of the traffic fails completely; only its own gate can see it."""
 
-from stage import Stage
+from e2e.stage import Stage
 
 GATES = {
     "successRate": {"min": "90%"},

@@ -1,8 +1,7 @@
 """One route goes from 150 ms to 450 ms, against its p99 of 300 ms."""
 
 from canary.lab import seed
-
-from stage import Stage
+from e2e.stage import Stage
 
 SLOW = {"LAB_LATENCY": "POST /api/task=450ms±5%; *=5ms"}
 FAST = {"LAB_LATENCY": "POST /api/task=150ms±5%; *=5ms"}

@@ -5,8 +5,7 @@ import json
 
 from canary.lab import seed
 from canary.lab.realplane import RealPlane
-
-from stage import QUICK, Stage
+from e2e.stage import QUICK, Stage
 
 PLANES = ("real",)
 
@@ -19,7 +18,9 @@ async def play(stage: Stage) -> None:
 
     async def kubectl(*args: str, given: str = "") -> str:
         command = [str(program), "--kubeconfig", str(config), "-n", scene.namespace, *args]
-        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
         out, _ = await process.communicate(given.encode())
         assert process.returncode == 0, (args, out)
         return out.decode()
@@ -29,7 +30,15 @@ async def play(stage: Stage) -> None:
     assert "created" in await kubectl("apply", "-f", "-", given=canary)
     await scene.until(scene.adopted, "the Canary to be adopted", within=20)
     watch = await asyncio.create_subprocess_exec(
-        str(program), "--kubeconfig", str(config), "-n", scene.namespace, "get", "cny", "-w", stdout=asyncio.subprocess.PIPE
+        str(program),
+        "--kubeconfig",
+        str(config),
+        "-n",
+        scene.namespace,
+        "get",
+        "cny",
+        "-w",
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         await kubectl("set", "env", f"deployment/{seed.CANARY}", "RELEASE=2")
