@@ -26,7 +26,6 @@ async def lead(world: World, queue: DelayQueue, keys: Callable[[], list[Key]], r
         for _ in range(WORKERS):
             group.create_task(work(queue, world))
         await _resync(world.clock, queue, keys)
-    raise AssertionError("the workers ended")
 
 
 async def _resync(clock: Clock, queue: DelayQueue, keys: Callable[[], list[Key]]) -> Never:
