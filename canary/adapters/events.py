@@ -17,7 +17,7 @@ from canary.errors import CanaryError, Conflict, NotFound
 
 MESSAGE = 1024  # bytes, the API's own limit for notes
 ROOM = 1000  # Events that wait, and Events that are remembered
-CLOSING = 0.8  # seconds to write what waits when the process ends
+CLOSING = 0.5  # seconds to write what waits when the process ends
 COMPONENT = "canary"
 CONTROLLER = "canary.dev/canary"
 

@@ -19,7 +19,7 @@ from canary.adapters.api import Api, Json
 from canary.core.formats import show_instant
 from canary.errors import CanaryError, Conflict, LeaseLost, NotFound, Unreachable
 
-GIVE_BACK = 0.8  # seconds; the process ends without it, and others then wait for the lease to run out
+GIVE_BACK = 0.5  # seconds; the process ends without it, and others then wait for the lease to run out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

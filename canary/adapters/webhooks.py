@@ -31,7 +31,7 @@ WORDS = 0.5  # seconds to read what a refusal says: its status has said all that
 TRIES = 3
 BACK_OFF = timedelta(seconds=30)
 ROOM = 200  # notices that wait for one endpoint
-CLOSING = 0.8  # seconds to deliver what waits when the process ends
+CLOSING = 0.5  # seconds to deliver what waits when the process ends
 
 
 def faults() -> tuple[type[Exception], ...]:

@@ -1,4 +1,4 @@
-"""Contenders over real HTTP, against the lab's API server. Times are short: a second is the least for a lease."""
+"""Contenders over real HTTP, against the lab's API server. Times are as short as a busy machine allows."""
 
 import asyncio
 import contextlib
@@ -19,9 +19,7 @@ from canary.lab.apiserver.plane import EmbeddedPlane
 from tests.adapters.planes import a_plane, an_api
 from tests.adapters.recorded import until
 
-SHORT = Term(
-    duration=timedelta(seconds=1), renew_within=timedelta(seconds=0.6), retry=timedelta(seconds=0.05)
-)  # an attempt may take 0.3 s
+SHORT = Term(duration=timedelta(seconds=2), renew_within=timedelta(seconds=1), retry=timedelta(seconds=0.05))
 PATH = "/apis/coordination.k8s.io/v1/namespaces/default/leases/canary"
 MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -75,16 +73,18 @@ class TestTaking:
         await asyncio.wait_for(lease.acquire(), 1)
         assert lease.held
         spec = await town.spec()
-        assert (spec["holderIdentity"], spec["leaseDurationSeconds"], spec["leaseTransitions"]) == ("a", 1, 0)
+        assert (spec["holderIdentity"], spec["leaseDurationSeconds"], spec["leaseTransitions"]) == ("a", 2, 0)
         assert MICRO_TIME.fullmatch(str(spec["acquireTime"]))
         assert MICRO_TIME.fullmatch(str(spec["renewTime"]))
 
     async def test_of_many_at_once_exactly_one_leads(self, town: Town) -> None:
         contenders = [await town.contender(str(number)) for number in range(6)]
         tasks = [asyncio.create_task(contender.acquire()) for contender in contenders]
-        done, waiting = await asyncio.wait(tasks, timeout=0.5)
-        assert (len(done), [contender.held for contender in contenders].count(True)) == (1, 1)
-        for task in waiting:
+        await asyncio.wait(tasks, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0.3)  # several attempts of the others
+        assert [contender.held for contender in contenders].count(True) == 1
+        assert [task.done() for task in tasks].count(True) == 1
+        for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
 
@@ -93,7 +93,7 @@ class TestTaking:
         await first.acquire()
         async with holding(first):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(second.acquire(), 2)
+                await asyncio.wait_for(second.acquire(), 3)
             assert first.held
             assert second.holder == "a"
         assert not second.held
@@ -103,30 +103,30 @@ class TestTaking:
         await first.acquire()  # and dies
         began = time.monotonic()
         await asyncio.wait_for(second.acquire(), 5)
-        assert 1.0 <= time.monotonic() - began < 2.5
+        assert 2.0 <= time.monotonic() - began < 4
         spec = await town.spec()
         assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("b", 1)
         assert not first.held
 
     async def test_the_holders_clock_is_not_believed(self, town: Town) -> None:
         api = await town.api()
-        wrong = {"holderIdentity": "a", "renewTime": "2001-01-01T00:00:00.000000Z", "leaseDurationSeconds": 2}
+        wrong = {"holderIdentity": "a", "renewTime": "2001-01-01T00:00:00.000000Z", "leaseDurationSeconds": 1}
         await api.create(PATH.rpartition("/")[0], {"metadata": {"name": "canary"}, "spec": wrong})
         second = await town.contender("b")
         began = time.monotonic()
         await asyncio.wait_for(second.acquire(), 5)
-        assert time.monotonic() - began >= 2.0
+        assert time.monotonic() - began >= 1.0
 
     async def test_one_that_was_given_back_is_taken_at_once(self, town: Town) -> None:
         async with await town.contender("a") as first:
             assert (await town.spec())["holderIdentity"] == "a"
         assert not first.held
         assert (await town.spec())["holderIdentity"] == ""
-        await asyncio.wait_for((await town.contender("b")).acquire(), 0.5)
+        await asyncio.wait_for((await town.contender("b")).acquire(), 1.5)
 
     async def test_a_process_that_comes_back_under_its_name_goes_on(self, town: Town) -> None:
         await (await town.contender("a")).acquire()
-        await asyncio.wait_for((await town.contender("a")).acquire(), 0.5)
+        await asyncio.wait_for((await town.contender("a")).acquire(), 1.5)
         assert (await town.spec())["leaseTransitions"] == 0
 
     async def test_an_outage_is_waited_out(self, town: Town) -> None:
@@ -169,7 +169,7 @@ class TestHolding:
         await lease.acquire()
         before = (await town.spec())["renewTime"]
         async with holding(lease) as task:
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(2.5)
             assert lease.held
             assert not task.done()
         assert str((await town.spec())["renewTime"]) > str(before)
@@ -180,9 +180,9 @@ class TestHolding:
         await lease.acquire()
         began = time.monotonic()
         town.plane.faults.add(Fault(answer=answer))  # type: ignore[arg-type]  # one of its literals
-        with pytest.raises(LeaseLost, match=r"could not be renewed for 0\.6 s"):
+        with pytest.raises(LeaseLost, match=r"could not be renewed for 1 s"):
             await lease.hold()
-        assert 0.5 < time.monotonic() - began < 0.9
+        assert 0.8 < time.monotonic() - began < 1.9
         assert not lease.held
 
     async def test_it_is_lost_before_another_can_take_it(self, town: Town) -> None:
@@ -211,7 +211,7 @@ class TestHolding:
         lease = await town.contender("a")
         await lease.acquire()
         before = await town.spec()
-        time.sleep(0.7)  # noqa: ASYNC251 - the whole process, as by SIGSTOP
+        time.sleep(1.1)  # noqa: ASYNC251 - the whole process, as by SIGSTOP
         with pytest.raises(LeaseLost):
             await lease.hold()
         assert await town.spec() == before
@@ -221,7 +221,7 @@ class TestHolding:
         await lease.acquire()
         await api.patch(PATH, {"spec": {"holderIdentity": "b"}})
         with pytest.raises(LeaseLost, match="held by b"):
-            await asyncio.wait_for(lease.hold(), 0.5)
+            await asyncio.wait_for(lease.hold(), 0.9)
         assert not lease.held
         await lease.release()
         assert (await town.spec())["holderIdentity"] == "b"
@@ -231,7 +231,7 @@ class TestHolding:
         await lease.acquire()
         await api.patch(PATH, {"spec": {"holderIdentity": ""}})
         with pytest.raises(LeaseLost, match="held by nobody"):
-            await asyncio.wait_for(lease.hold(), 0.5)
+            await asyncio.wait_for(lease.hold(), 0.9)
 
     async def test_a_label_that_someone_puts_on_it_does_not_matter(self, town: Town) -> None:
         lease, api = await town.contender("a"), await town.api()
@@ -253,7 +253,7 @@ class TestHolding:
                     with contextlib.suppress(NotFound):
                         assert (await town.spec())["holderIdentity"] == "a"
                         break
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(1.2)
             assert not task.done()
 
 
