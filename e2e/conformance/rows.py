@@ -4,6 +4,7 @@
 
     say: a sentence                          POST: /api/v1/namespaces     (the method is the key of the path)
     type: a content type                     headers: {Accept: …}         body: {…} (or a text: sent as it is)
+    file: in place of a body, a manifest of this repository
     is: 201                                  answer: what must be in it   absent: [status.phase]
     within: seconds until it must be so      keep: {rv: metadata.resourceVersion}, for ${rv} in later rows
     events: of a watch, in their order       meanwhile: rows to run while the watch is open
@@ -24,6 +25,7 @@ import yaml
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 TABLE = Path(__file__).parent / "table"
+_ROOT = Path(__file__).parents[2]
 
 _FORMS = {
     "<any>": r".+",
@@ -32,7 +34,7 @@ _FORMS = {
     "<number>": r"\d+",
 }
 _FIELDS = {"say", "type", "headers", "body", "is", "answer", "absent", "within", "keep", "events", "meanwhile",
-           "seconds", "where", "because"}  # fmt: skip
+           "seconds", "where", "because", "file"}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,8 @@ def _row(given: Mapping[str, object]) -> Row:
     if unknown := set(given) - _FIELDS - {method}:
         raise ValueError(f"{given['say']}: unknown {unknown}")
     known = {name: value for name, value in given.items() if name not in {method, "is", "because"}}
+    if "file" in known:
+        known["body"] = yaml.safe_load((_ROOT / str(known.pop("file"))).read_text())
     known["meanwhile"] = tuple(_row(row) for row in cast("list[Mapping[str, object]]", given.get("meanwhile", [])))
     known["absent"] = tuple(cast("list[str]", given.get("absent", [])))
     return Row(method=method, path=str(given[method]), code=cast("int", given["is"]), **known)  # type: ignore[arg-type]

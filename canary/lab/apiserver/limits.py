@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from canary.lab.apiserver.refusal import Cause
+from canary.lab.apiserver.stamps import parsed_time
 from canary.lab.apiserver.tree import Object
 
 _Complaint: TypeAlias = tuple[str, str] | None  # reason, and message without the value
@@ -69,6 +70,13 @@ def _pattern(node: object, pattern: object, path: str) -> _Complaint:
     return _invalid(node, path, f"match '{pattern}'")
 
 
+def _format(node: object, name: object, path: str) -> _Complaint:
+    # Of all formats only that of times, which controllers depend on.
+    if name != "date-time" or not isinstance(node, str) or parsed_time(node):
+        return None
+    return "FieldValueInvalid", f'Invalid value: {shown(node)}: {path} in body must be of type date-time: "{node}"'
+
+
 def _at_least(what: type, words: str) -> _Limit:
     def test(node: object, limit: object, path: str) -> _Complaint:
         if not isinstance(node, what) or not isinstance(limit, int) or _size(node) >= limit:
@@ -99,6 +107,7 @@ _LIMITS: dict[str, _Limit] = {
     "minimum": _minimum,
     "maximum": _maximum,
     "pattern": _pattern,
+    "format": _format,
     "minLength": _at_least(str, "chars"),
     "maxLength": _at_most(str, "FieldValueTooLong", "Too long: may not be more than {limit} bytes"),
     "minItems": _at_least(list, "items"),

@@ -6,6 +6,7 @@ They are built when first asked for: the models take a moment to load.
 
 import types
 import typing
+from datetime import datetime
 from functools import cache
 from typing import Annotated, cast
 
@@ -64,4 +65,6 @@ def _typed(annotation: object) -> Object:
         )
     if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
         return _of(annotation)
+    if annotation is datetime:
+        return {"type": "string", "format": "date-time"}
     return {"type": _PLAIN[annotation]} if annotation in _PLAIN else _ANYTHING

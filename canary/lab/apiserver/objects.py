@@ -87,7 +87,10 @@ class Objects:
         resource = target.resource
         old = self.store.get(target.key)
         if old is None and resource.put_creates and not target.subresource:
-            return self.create(target, body, by)
+            if uid := text(body, "metadata", "uid"):
+                why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+                raise conflict(resource, target.name, why)
+            return self.create(target, {**body, "metadata": without(branch(body, "metadata"), "resourceVersion")}, by)
         old = self._stored(target)
         if target.subresource == "scale":
             return scale.scale_of(self._rewrite(target, scale.scaled(old, body), old, by))

@@ -1,7 +1,7 @@
 """Structural schemas, as CustomResourceDefinitions carry them: pruning, defaults and validation.
 
 `decoding` prunes and fills in with the schema of the version that a request is made in, `checks` validates with it.
-Messages are those of kube-apiserver. `x-kubernetes-validations` are for `rules`; formats are not looked at.
+Messages are those of kube-apiserver. `x-kubernetes-validations` are for `rules`.
 """
 
 from collections.abc import Iterator
