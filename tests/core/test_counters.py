@@ -115,7 +115,8 @@ class TestFirstSight:
         ended = series((20, 1.0), (30, 1.0), kind="ended")
         start, _ = read((40, ended, steady(20, 30, 40)))
         beside = [ended, steady(40, 50)]
-        assert counted((50, *(beside[::-1] if turned else beside), series((first, 9.0))), start=start) == expected + 10
+        one, other = reversed(beside) if turned else beside
+        assert counted((50, one, other, series((first, 9.0))), start=start) == expected + 10
 
     @pytest.mark.parametrize(
         ("label", "created", "expected"),
@@ -137,7 +138,7 @@ class TestFirstSight:
         readings = [
             (100, steady(100)),
             (210, series((210, 9.0), **pod)),
-            *((210 + k * 60, steady(210 + k * 60)) for k in range(1, int(MEMORY // 60) + 2)),
+            *[(210.0 + k * 60, steady(210.0 + k * 60)) for k in range(1, int(MEMORY // 60) + 2)],
             (late + 60, series((late + 60, 12.0), **pod)),
         ]
         assert counted(*readings, born={"x-1": 150.0}) == 0
