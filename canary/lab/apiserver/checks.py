@@ -51,19 +51,38 @@ def _not_negative(obj: Object, name: str) -> Iterator[Cause]:
 
 
 def _containers(spec: Object, path: str) -> Iterator[Cause]:
-    containers = rows(spec, "containers")
+    containers, volumes = rows(spec, "containers"), {text(row, "name") for row in rows(spec, "volumes")}
     if not containers:
         yield _required(f"{path}.containers")
     names: set[str] = set()
     for at, container in enumerate(containers):
-        name = text(container, "name")
+        where, name = f"{path}.containers[{at}]", text(container, "name")
         if not name:
-            yield _required(f"{path}.containers[{at}].name")
+            yield _required(f"{where}.name")
         elif name in names:
-            yield Cause("FieldValueDuplicate", f"{path}.containers[{at}].name", f'Duplicate value: "{name}"')
+            yield Cause("FieldValueDuplicate", f"{where}.name", f'Duplicate value: "{name}"')
         names.add(name)
         if not text(container, "image"):
-            yield _required(f"{path}.containers[{at}].image")
+            yield _required(f"{where}.image")
+        yield from _inside_container(container, where, volumes)
+
+
+def _inside_container(container: Object, where: str, volumes: set[str]) -> Iterator[Cause]:
+    ports = [text(port, "name") for port in rows(container, "ports")]
+    for place, port in enumerate(ports):
+        if port and port in ports[:place]:
+            yield Cause("FieldValueDuplicate", f"{where}.ports[{place}].name", f'Duplicate value: "{port}"')
+    for place, mount in enumerate(rows(container, "volumeMounts")):
+        if (name := text(mount, "name")) not in volumes:
+            yield Cause("FieldValueNotFound", f"{where}.volumeMounts[{place}].name", f'Not found: "{name}"')
+
+
+def _deployment(obj: Object, old: Object | None) -> Iterator[Cause]:
+    yield from _workload(obj, old)
+    strategy = branch(obj, "spec", "strategy")
+    if text(strategy, "type") == "Recreate" and "rollingUpdate" in strategy:
+        message = "Forbidden: may not be specified when strategy `type` is 'Recreate'"
+        yield Cause("FieldValueForbidden", "spec.strategy.rollingUpdate", message)
 
 
 def _workload(obj: Object, old: Object | None) -> Iterator[Cause]:
@@ -145,7 +164,7 @@ def _crd(obj: Object, _old: Object | None) -> Iterator[Cause]:
 
 _CHECKS: dict[str, Callable[[Object, Object | None], Iterator[Cause]]] = {
     "pods": _pod,
-    "deployments.apps": _workload,
+    "deployments.apps": _deployment,
     "replicasets.apps": _workload,
     "services": _service,
     "leases.coordination.k8s.io": _lease,

@@ -8,6 +8,7 @@ import json
 import re
 
 from canary.lab.apiserver import events, rules, schema
+from canary.lab.apiserver.empties import drop_empties
 from canary.lab.apiserver.models import shape_of, shape_of_metadata
 from canary.lab.apiserver.refusal import bad_request
 from canary.lab.apiserver.resources import Resource
@@ -28,8 +29,10 @@ def decoded(resource: Resource, body: Object, validation: str, warnings: list[st
         warnings.extend(unknown)
     if resource.plural == "customresourcedefinitions" and rules.has_rules(obj) and not rules.is_able():
         warnings.append(rules.UNEVALUATED)
-    schema.put_defaults(_schema(resource), obj)
-    if not resource.custom:
+    if resource.custom:
+        schema.put_defaults(_schema(resource), obj)
+    else:
+        drop_empties(shape_of(resource), obj)
         _check_types(resource, obj)
     meta = branch(obj, "metadata")
     obj["metadata"] = {name: value for name, value in meta.items() if value or name not in _EMPTY_IS_ABSENT}

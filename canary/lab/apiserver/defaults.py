@@ -23,20 +23,28 @@ def pod_spec(spec: Object) -> None:
     for name, value in _POD.items():
         spec.setdefault(name, value)
     spec.setdefault("securityContext", {})
+    if account := text(spec, "serviceAccountName") or text(spec, "serviceAccount"):
+        spec |= {"serviceAccountName": account, "serviceAccount": account}
     for container in rows(spec, "containers") + rows(spec, "initContainers"):
-        image = text(container, "image")
-        container.setdefault("imagePullPolicy", "IfNotPresent" if _tagged(image) else "Always")
-        container.setdefault("resources", {})
-        container.setdefault("terminationMessagePath", "/dev/termination-log")
-        container.setdefault("terminationMessagePolicy", "File")
-        for port in rows(container, "ports"):
-            port.setdefault("protocol", "TCP")
-        for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-            if isinstance(container.get(name), dict):
-                _probe(grown(container, name))
-        for env in rows(container, "env"):
-            if isinstance(reached(env, "valueFrom", "fieldRef"), dict):
-                grown(env, "valueFrom", "fieldRef").setdefault("apiVersion", "v1")
+        _container(container)
+
+
+def _container(container: Object) -> None:
+    container.setdefault("imagePullPolicy", "IfNotPresent" if _tagged(text(container, "image")) else "Always")
+    container.setdefault("terminationMessagePath", "/dev/termination-log")
+    container.setdefault("terminationMessagePolicy", "File")
+    resources = grown(container, "resources")
+    for name, amounts in resources.items():
+        if isinstance(amounts, dict):
+            resources[name] = {each: str(amount) for each, amount in amounts.items()}
+    for port in rows(container, "ports"):
+        port.setdefault("protocol", "TCP")
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if isinstance(container.get(name), dict):
+            _probe(grown(container, name))
+    for env in rows(container, "env"):
+        if isinstance(reached(env, "valueFrom", "fieldRef"), dict):
+            grown(env, "valueFrom", "fieldRef").setdefault("apiVersion", "v1")
 
 
 _POD = {

@@ -73,7 +73,7 @@ def _put(root: Object, path: str, value: object, *, insert: bool) -> None:
     node, last = _holder(root, path)
     if isinstance(node, dict):
         node[last] = value
-    elif isinstance(node, list) and last == "-":
+    elif isinstance(node, list) and insert and last == "-":
         node.append(value)
     elif isinstance(node, list) and insert:
         if not 0 <= int(last) <= len(node):

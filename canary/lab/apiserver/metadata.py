@@ -21,6 +21,13 @@ _SUBDOMAIN_RULE = (
     r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LABEL_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+
 
 def born(resource: Resource, obj: Object, namespace: str) -> None:
     """Give a new object its name and identity, in place."""
@@ -65,15 +72,21 @@ def _counted(resource: Resource, obj: Object) -> list[object]:
 
 
 def problems(obj: Object, old: Object | None) -> list[Cause]:
-    """Say what is wrong with the name of a new object, or with the finalizers of one that is to go."""
+    """Say what is wrong with a name, with labels, or with the finalizers of an object that is to go."""
     if old is not None:
-        return _late_finalizers(obj, old)
+        return _label_problems(obj) + _late_finalizers(obj, old)
     name = text(obj, "metadata", "name")
     if not name:
         return [Cause("FieldValueRequired", "metadata.name", "Required value: name or generateName is required")]
     if len(name) > _LONGEST or not _SUBDOMAIN.fullmatch(name):
         return [Cause("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {_SUBDOMAIN_RULE}')]
-    return []
+    return _label_problems(obj)
+
+
+def _label_problems(obj: Object) -> list[Cause]:
+    values = (str(value) for value in branch(obj, "metadata", "labels").values())
+    wrong = [value for value in values if not _LABEL_VALUE.fullmatch(value)]
+    return [Cause("FieldValueInvalid", "metadata.labels", f'Invalid value: "{each}": {_LABEL_RULE}') for each in wrong]
 
 
 def _late_finalizers(obj: Object, old: Object) -> list[Cause]:

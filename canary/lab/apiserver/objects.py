@@ -109,9 +109,10 @@ class Objects:
         try:
             return self.replace(target, after, by)
         except Refused as refused:
-            if "strict decoding error" not in refused.message:
+            _, mark, why = refused.message.partition(": ")
+            if "cannot unmarshal" not in why and "strict decoding error" not in refused.message:
                 raise
-            why = refused.message[refused.message.index("strict decoding error") :]
+            why = why if mark and not refused.message.startswith("strict") else refused.message
             raise unpatchable(json.dumps(after, separators=(",", ":")), why) from refused
 
     def delete(self, target: Target, options: Object, by: Caller) -> tuple[Object, bool]:
@@ -147,8 +148,8 @@ class Objects:
         resource = target.resource
         self._same_object(target, new, old)
         new = _isolated(target, new, old)
-        metadata.changed(resource, new, old, counts=target.subresource != "status")
         fill(resource, new, old, self.store)
+        metadata.changed(resource, new, old, counts=target.subresource != "status")
         self._check(resource, new, old, target.subresource)
         if without(new, "metadata") == without(old, "metadata") and _meta(new) == _meta(old):
             return old

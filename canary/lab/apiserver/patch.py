@@ -58,29 +58,31 @@ def _strategic(target: Object, patch: Object) -> Object:
         if name.startswith(_DELETED):
             _take_out(result, name.removeprefix(_DELETED), value)
         elif not name.startswith("$"):
-            _set(result, name, value)
+            _set(result, name, value, patch.get(_ORDER + name))
     for name, order in patch.items():
-        if name.startswith(_ORDER):
-            _sort(result, name.removeprefix(_ORDER), order)
+        field = name.removeprefix(_ORDER)
+        if name.startswith(_ORDER) and field not in patch:
+            _set(result, field, [], order)
     return result
 
 
-def _set(result: Object, name: str, value: object) -> None:
+def _set(result: Object, name: str, value: object, order: object) -> None:
     before = result.get(name)
     if value is None:
         result.pop(name, None)
     elif isinstance(value, dict):
         result[name] = _strategic(before if isinstance(before, dict) else {}, value)
     elif isinstance(value, list):
-        result[name] = _list(name, before if isinstance(before, list) else [], value)
+        wanted = order if isinstance(order, list) else value
+        result[name] = _list(name, before if isinstance(before, list) else [], value, wanted)
     else:
         result[name] = value
 
 
-def _list(name: str, before: list[object], patch: list[object]) -> list[object]:
+def _list(name: str, before: list[object], patch: list[object], order: list[object]) -> list[object]:
     if name in _MERGED_SETS:
-        return before + [value for value in patch if value not in before]
-    key = _key_of(name, patch)
+        return _ordered([*before, *(value for value in patch if value not in before)], before, order, "")
+    key = _key_of(name, [*patch, *order])
     if key is None:
         return patch
     if any(isinstance(row, dict) and row.get("$patch") == "replace" for row in patch):
@@ -89,7 +91,7 @@ def _list(name: str, before: list[object], patch: list[object]) -> list[object]:
     for row in patch:
         if not isinstance(row, dict) or key not in row:
             raise bad_request(f"map: {row} does not contain declared merge key: {key}")
-        place = next((at for at, old in enumerate(result) if isinstance(old, dict) and old.get(key) == row[key]), None)
+        place = next((at for at, old in enumerate(result) if _mark(old, key) == row[key]), None)
         if row.get("$patch") == "delete":
             if place is not None:
                 del result[place]
@@ -98,7 +100,28 @@ def _list(name: str, before: list[object], patch: list[object]) -> list[object]:
         else:
             old = result[place]
             result[place] = _strategic(old if isinstance(old, dict) else {}, row)
-    return result
+    return _ordered(result, before, order, key)
+
+
+def _mark(row: object, key: str) -> object:
+    return row.get(key) if key and isinstance(row, dict) else row
+
+
+def _ordered(merged: list[object], before: list[object], order: list[object], key: str) -> list[object]:
+    """Put a merged list in order as upstream does: what the patch names in the patch's order, the rest in between.
+
+    What only the server has comes before the first item of the patch that it preceded, else at the end.
+    """
+    wanted, live = [_mark(row, key) for row in order], [_mark(row, key) for row in before]
+    named = sorted((row for row in merged if _mark(row, key) in wanted), key=lambda row: wanted.index(_mark(row, key)))
+    rest = [row for row in merged if _mark(row, key) not in wanted]
+    result: list[object] = []
+    for row in named:
+        mark = _mark(row, key)
+        while rest and mark in live and live.index(_mark(rest[0], key)) < live.index(mark):
+            result.append(rest.pop(0))
+        result.append(row)
+    return result + rest
 
 
 def _key_of(name: str, rows: list[object]) -> str | None:
@@ -112,17 +135,3 @@ def _take_out(result: Object, name: str, values: object) -> None:
     before = result.get(name)
     if isinstance(before, list) and isinstance(values, list):
         result[name] = [value for value in before if value not in values]
-
-
-def _sort(result: Object, name: str, order: object) -> None:
-    before = result.get(name)
-    if not isinstance(before, list) or not isinstance(order, list):
-        return
-    key = _key_of(name, order)
-    ranks = [row.get(key) if isinstance(row, dict) and key else row for row in order]
-
-    def rank(row: object) -> int:
-        value = row.get(key) if isinstance(row, dict) and key else row
-        return ranks.index(value) if value in ranks else len(ranks)
-
-    result[name] = sorted(before, key=rank)

@@ -26,7 +26,7 @@ def unknown_fields(schema: Object, node: object, path: str = "") -> Iterator[str
     for name in list(node):
         if (not path or schema.get(_EMBEDDED)) and name in _ROOT:
             continue
-        rule = _rule(schema, name)
+        rule = rule_of(schema, name)
         if rule is not None:
             yield from unknown_fields(rule, node[name], under(path, name))
         elif not schema.get(_KEEP) and schema.get("additionalProperties") is not True:
@@ -42,7 +42,7 @@ def put_defaults(schema: Object, node: object) -> None:
     if not isinstance(node, dict):
         return
     for name in list(node):
-        rule = _rule(schema, name)
+        rule = rule_of(schema, name)
         if rule is not None and node[name] is None and not rule.get("nullable"):
             del node[name]
     for name in branch(schema, "properties"):
@@ -50,7 +50,7 @@ def put_defaults(schema: Object, node: object) -> None:
         if "default" in rule and name not in node:
             node[name] = copied(rule)["default"]
     for name, below in node.items():
-        put_defaults(_rule(schema, name) or {}, below)
+        put_defaults(rule_of(schema, name) or {}, below)
 
 
 def violations(schema: Object, node: object, old: object = ABSENT, path: str = "") -> Iterator[Cause]:
@@ -86,7 +86,8 @@ def _mark(row: object, keys: list[str]) -> str:
     return repr([row.get(key) for key in keys] if isinstance(row, dict) else row)
 
 
-def _rule(schema: Object, name: str) -> Object | None:
+def rule_of(schema: Object, name: str) -> Object | None:
+    """Return what a schema says of a field of a mapping; None when it does not know it."""
     known = branch(schema, "properties")
     if name in known:
         return branch(known, name)
@@ -99,7 +100,7 @@ def _inside_mapping(schema: Object, node: Object, old: object, path: str) -> Ite
         if name not in node:
             yield Cause("FieldValueRequired", under(path, name), "Required value")
     for name, below in node.items():
-        rule = _rule(schema, name)
+        rule = rule_of(schema, name)
         if rule is not None and (path or name not in _ROOT):
             before = old.get(name, ABSENT) if isinstance(old, dict) else ABSENT
             yield from violations(rule, below, before, under(path, name))

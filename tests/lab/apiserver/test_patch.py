@@ -87,7 +87,7 @@ def strategic(patch: Object) -> Any:
 def test_a_strategic_patch_merges_lists_by_their_keys() -> None:
     merged = strategic({"spec": {"containers": [{"name": "app", "env": [{"name": "B", "value": "2"}]}]}})
     app, proxy = merged["spec"]["containers"]
-    assert app["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    assert app["env"] == [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]
     assert (app["image"], proxy["image"]) == ("app:1", "proxy:1")
 
 
@@ -114,11 +114,11 @@ def test_a_strategic_patch_merges_lists_by_their_keys() -> None:
         pytest.param(
             {"spec": {"ports": [{"port": 81}]}},
             ("spec", "ports"),
-            [{"port": 80, "name": "http"}, {"port": 81}],
+            [{"port": 81}, {"port": 80, "name": "http"}],
             id="ports of a Service",
         ),
         pytest.param({"spec": {"tolerations": [{"key": "b"}]}}, ("spec", "tolerations"), [{"key": "b"}], id="atomic"),
-        pytest.param({"metadata": {"finalizers": ["b", "a"]}}, ("metadata", "finalizers"), ["a", "b"], id="a set"),
+        pytest.param({"metadata": {"finalizers": ["b", "a"]}}, ("metadata", "finalizers"), ["b", "a"], id="a set"),
         pytest.param(
             {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}},
             ("metadata", "finalizers"),
@@ -144,6 +144,23 @@ def test_a_strategic_patch_may_set_an_order() -> None:
     order = [{"name": "new"}, {"name": "proxy"}, {"name": "app"}]
     merged = strategic({"spec": {"$setElementOrder/containers": order, "containers": [{"name": "new"}]}})
     assert [each["name"] for each in merged["spec"]["containers"]] == ["new", "proxy", "app"]
+
+
+@pytest.mark.parametrize(
+    ("live", "patch", "result"),
+    [
+        pytest.param("ab", "c", "cab", id="what is new comes first"),
+        pytest.param("ab", "b", "ab", id="what preceded a named item stays before it"),
+        pytest.param("abc", "b", "abc", id="what followed it stays behind it"),
+        pytest.param("abc", "ca", "bca", id="the patch's own order counts"),
+        pytest.param("ab", "cb", "cab", id="new before old"),
+    ],
+)
+def test_without_an_order_the_patch_has_its_own(live: str, patch: str, result: str) -> None:
+    def containers(names: str) -> Object:
+        return {"containers": [{"name": name} for name in names]}
+
+    assert patched(containers(live), containers(patch), STRATEGIC) == containers(result)
 
 
 def test_a_strategic_patch_needs_the_key_of_each_row() -> None:
