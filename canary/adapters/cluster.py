@@ -23,25 +23,35 @@ from canary.core.snapshot import Key, Snapshot, Wiring, Workload
 from canary.core.spec import CanarySpec, ScalingMode
 from canary.core.starting import startable
 from canary.core.status import CanaryStatus, Phase
-from canary.errors import Conflict, InvalidSpec, Problem
+from canary.errors import CanaryError, Conflict, InvalidSpec, NotFound, Problem
 
 FINALIZER = "canary.dev/traffic"
 MANAGER = "canary"
 
 
 class KubernetesCluster:
-    """One cluster, or one namespace of it."""
+    """One cluster, or one namespace of it.
+
+    `changed` is called with each Canary that is worth a look, `failed` with what keeps us from following the cluster.
+    """
 
     def __init__(
-        self, api: Api, namespace: str, changed: Callable[[Key], None], now: Callable[[], datetime], scrape: timedelta
+        self,
+        api: Api,
+        namespace: str,
+        changed: Callable[[Key], None],
+        failed: Callable[[str, CanaryError], None],
+        now: Callable[[], datetime],
+        scrape: timedelta,
     ) -> None:
-        self._api, self._changed, self._now, self._scrape = api, changed, now, scrape
+        self._api, self._changed, self._failed, self._now, self._scrape = api, changed, failed, now, scrape
         self._namespace = namespace
+        self._looked: dict[Key, Json] = {}
         self._revisions: dict[object, tuple[object, Templates, str]] = {}
         self._canaries = self._mirror("/apis/canary.dev/v1alpha1", "canaries", self._canary_changed)
         self._deployments = self._mirror("/apis/apps/v1", "deployments", self._other_changed)
         self._services = self._mirror("/api/v1", "services", self._other_changed)
-        self._splits = Splits(api, namespace, self._other_changed, self._requeue_all)
+        self._splits = Splits(api, namespace, self._other_changed, self._requeue_all, failed)
 
     @property
     def synced(self) -> bool:
@@ -62,7 +72,6 @@ class KubernetesCluster:
             await self._others_ready()
             # last, so that the first tick of a Canary finds what it names
             await self._canaries.follow()
-        raise AssertionError("a mirror ended")
 
     async def ready(self) -> None:
         """Wait until every kind has been listed once."""
@@ -80,7 +89,7 @@ class KubernetesCluster:
 
     def _mirror(self, group: str, kind: str, changed: Callable[[Json], None]) -> Mirror:
         where = f"/namespaces/{self._namespace}" if self._namespace else ""
-        return Mirror(self._api, f"{group}{where}/{kind}", changed)
+        return Mirror(self._api, f"{group}{where}/{kind}", changed, self._failed)
 
     def _canary_changed(self, obj: Json) -> None:
         key = Key(*place(obj))
@@ -99,7 +108,9 @@ class KubernetesCluster:
         """Look once."""
         obj = self._canaries.get(key.namespace, key.name)
         if obj is None:
+            self._looked.pop(key, None)
             return None
+        self._looked[key] = obj
         saved = parse_status(obj.get("status"))
         spec, problems = _spec(obj, saved)
         seen = Snapshot(
@@ -179,24 +190,33 @@ class KubernetesCluster:
     def _wiring(self, obj: Json, spec: CanarySpec) -> Wiring:
         namespace, _ = place(obj)
         wanted = (spec.service, spec.stable.service, spec.canary.service)
-        older = (
-            other for other in self._canaries.within(namespace) if place(other) != place(obj) and _older(other, obj)
-        )
+        older = [other for other in self._canaries.within(namespace) if _age(other) < _age(obj)]
         rival = next((place(other)[1] for other in older if claims(other) & claims(obj)), "")
         missing = tuple(name for name in wanted if self._services.get(namespace, name) is None)
         return Wiring(missing_services=missing, rival=rival, unsupported=self._splits.unsupported)
 
     async def save_status(self, seen: Snapshot, decision: Decision) -> Snapshot:
-        """PUT the status over exactly the object that was seen."""
-        obj = self._object(seen.key)
+        """PUT the status over exactly the object that was seen, not over what a watch has brought since."""
+        obj = self._looked.get(seen.key)
+        if obj is None:
+            raise Conflict(f"Canary {seen.key} is gone")
         shown = gates(seen.spec, decision.status.book.bounds)
         body = {**obj, "status": render_status(decision.status, decision.judgement, shown)}
-        answer = await self._api.replace(self._path(seen.key) + "/status", body, fieldManager=MANAGER)
+        try:
+            answer = await self._api.replace(self._path(seen.key) + "/status", body, fieldManager=MANAGER)
+        except NotFound as error:
+            raise Conflict(f"Canary {seen.key} is gone: {error.hint}") from error
         self._canaries.put(answer)
         return replace(seen, saved=parse_status(answer.get("status")))
 
     async def perform(self, seen: Snapshot, effect: Effect) -> None:
-        """Do one effect."""
+        """Do one effect. Raises Conflict when its object was changed or deleted since it was seen."""
+        try:
+            await self._perform(seen, effect)
+        except NotFound as error:
+            raise Conflict(f"{type(effect).__name__}: deleted meanwhile: {error.hint}") from error
+
+    async def _perform(self, seen: Snapshot, effect: Effect) -> None:
         namespace = seen.key.namespace
         match effect:
             case Guard() | Unguard():
@@ -268,11 +288,8 @@ def claims(obj: Mapping[str, object]) -> frozenset[tuple[str, str]]:
     return frozenset(names(obj))
 
 
-def _older(other: Json, obj: Json) -> bool:
-    return (unix(at(other, "metadata").get("creationTimestamp")), place(other)) < (
-        unix(at(obj, "metadata").get("creationTimestamp")),
-        place(obj),
-    )
+def _age(obj: Json) -> tuple[float, tuple[str, str]]:
+    return unix(at(obj, "metadata").get("creationTimestamp")), place(obj)
 
 
 def _is_canary(deployment: Json, seen: Snapshot) -> bool:

@@ -17,6 +17,7 @@ from canary.core.snapshot import Split
 from canary.errors import CanaryError, NotFound
 
 RECHECK: Final = 15.0  # seconds between looks for a kind that is not served
+AGAIN: Final = 2.0  # seconds until another look where none could be taken
 FIELD_MANAGER: Final = "canary"
 
 
@@ -29,11 +30,21 @@ class Schema:
 
 
 class Splits:
-    """TrafficSplits of one namespace, or of all. `served` is called once the kind is found to be served."""
+    """TrafficSplits of one namespace, or of all.
 
-    def __init__(self, api: Api, namespace: str, changed: Callable[[Json], None], served: Callable[[], None]) -> None:
+    `served` is called once the kind is found to be served, `failed` with what keeps us from looking.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        changed: Callable[[Json], None],
+        served: Callable[[], None],
+        failed: Callable[[str, CanaryError], None],
+    ) -> None:
         self._api, self._namespace = api, namespace
-        self._changed, self._served = changed, served
+        self._changed, self._served, self._failed = changed, served, failed
         self._schema: Schema | None = None
         self._mirror: Mirror | None = None
         self.synced = asyncio.Event()
@@ -56,18 +67,19 @@ class Splits:
         while self._schema is None:
             try:
                 self._schema = await self._find_schema()
-            except CanaryError:
-                await asyncio.sleep(1)
+            except CanaryError as error:
+                self._failed(f"/openapi/v3/apis/{GROUP}", error)
+                await asyncio.sleep(AGAIN)
                 continue
             if self._schema is None:
                 self.synced.set()
                 await asyncio.sleep(RECHECK)
         where = f"/namespaces/{self._namespace}" if self._namespace else ""
-        self._mirror = Mirror(self._api, f"/apis/{GROUP}/{self._schema.version}{where}/trafficsplits", self._changed)
+        path = f"/apis/{GROUP}/{self._schema.version}{where}/trafficsplits"
+        self._mirror = Mirror(self._api, path, self._changed, self._failed)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell(self._mirror))
             await self._mirror.follow()
-        raise AssertionError("a mirror ended")
 
     async def _tell(self, mirror: Mirror) -> None:
         await mirror.synced.wait()

@@ -1,16 +1,18 @@
 """One kind of object, mirrored: list, then watch with bookmarks; after a 410, list again.
 
 Used by the cluster adapter, one mirror per kind. It keeps what the API server last said, never what we wish, except
-that an object written by us is put in at once, so that a tick sees its own writes.
+that an object written by us is put in at once, so that a tick sees its own writes. Nothing older ever takes the place
+of something newer: resourceVersions of one kind can be compared as numbers (KEP-5504).
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Never, cast
 
 from canary.adapters.api import Api, Json
-from canary.errors import CanaryError, Expired, NotFound
+from canary.errors import CanaryError, ClusterUnreachable, Expired, NotFound
 
 PAGE = 500
 PERIOD = 290  # seconds after which the server ends a watch; bounds how long a half-open connection can deceive
@@ -18,11 +20,19 @@ BACKOFF = (0.5, 30.0)  # seconds, least and most
 
 
 class Mirror:
-    """The objects at `path`, by (namespace, name). `changed` is called with every object that came, changed or went."""
+    """The objects at `path`, by (namespace, name).
 
-    def __init__(self, api: Api, path: str, changed: Callable[[Json], None]) -> None:
-        self._api, self.path, self._changed = api, path, changed
+    `changed` is called with every object that came, changed or went, `failed` with the path and what keeps it from
+    being followed.
+    """
+
+    def __init__(
+        self, api: Api, path: str, changed: Callable[[Json], None], failed: Callable[[str, CanaryError], None]
+    ) -> None:
+        self._api, self.path, self._changed, self._failed = api, path, changed, failed
         self._objects: dict[tuple[str, str], Json] = {}
+        self._position = 0  # everything up to this resourceVersion is in
+        self._heard = False
         self.synced = asyncio.Event()
         self.missing = False
 
@@ -39,12 +49,11 @@ class Mirror:
         return list(self._objects.values())
 
     def put(self, obj: Json) -> bool:
-        """Take in an object, unless a newer one is here; tells whether it was new."""
-        at = place(obj)
-        before = self._objects.get(at)
-        if before is not None and version(before) >= version(obj) and uid(before) == uid(obj):
+        """Take in an object, unless something newer was seen here, its deletion among it; tells whether it was new."""
+        before = self._objects.get(place(obj))
+        if version(obj) <= max(self._position, 0 if before is None else version(before)):
             return False
-        self._objects[at] = obj
+        self._objects[place(obj)] = obj
         return True
 
     async def follow(self) -> Never:
@@ -52,22 +61,28 @@ class Mirror:
 
         Errors of the API server are waited out; 404 means that the kind is not served (yet).
         """
-        delay = BACKOFF[0]
+        delay, since = BACKOFF[0], ""
         while True:
+            self._heard = False
             try:
-                since = await self._list()
+                since = since or await self._list()
+                since = await self._watch(since)
+            except CanaryError as error:
+                since = ""
+                self._note(error)
+            if self._heard:
                 delay = BACKOFF[0]
-                while True:
-                    since = await self._watch(since)
-            except Expired:
-                continue
-            except NotFound:
-                self.missing = True
-                self.synced.set()
-            except CanaryError:
-                pass
+                if since:
+                    continue  # the server ended a watch in good time
             await asyncio.sleep(random.uniform(BACKOFF[0], delay))  # noqa: S311 - jitter is no secret
             delay = min(BACKOFF[1], delay * 2)
+
+    def _note(self, error: CanaryError) -> None:
+        if isinstance(error, NotFound):
+            self.missing = True
+            self.synced.set()
+        if not isinstance(error, Expired):
+            self._failed(self.path, error)
 
     async def _list(self) -> str:
         found: dict[tuple[str, str], Json] = {}
@@ -80,31 +95,46 @@ class Mirror:
             if not meta.get("continue"):
                 break
             query["continue"] = str(meta["continue"])
-        gone = [obj for at, obj in self._objects.items() if at not in found]
+        listed = version(page)
+        if listed < self._position:
+            self._objects.clear()  # the cluster was restored from a backup: what we know has not happened
+        # what we wrote since the server made the list is newer than the list
+        gone = [obj for at, obj in self._objects.items() if at not in found and version(obj) <= listed]
         for obj in gone:
             del self._objects[place(obj)]
+        self._position = 0
         for obj in found.values():
             self.put(obj)
+        self._position = listed
         self.missing = False
         self.synced.set()
         for obj in (*gone, *found.values()):
             self._changed(obj)
-        return str(meta.get("resourceVersion") or "")
+        return str(listed)
 
     async def _watch(self, since: str) -> str:
-        async for event in self._api.watch(self.path, since, timeoutSeconds=PERIOD):
-            obj = cast("Json", event.get("object") or {})
-            since = str(_meta(obj).get("resourceVersion") or since)
-            match event.get("type"):
-                case "ADDED" | "MODIFIED":
-                    if self.put(obj):
-                        self._changed(obj)
-                case "DELETED":
-                    self._objects.pop(place(obj), None)
+        async with aclosing(self._api.watch(self.path, since, timeoutSeconds=PERIOD)) as events:
+            async for event in events:
+                self._heard = True
+                self._take(str(event.get("type")), cast("Json", event.get("object") or {}))
+        return str(self._position)
+
+    def _take(self, kind: str, obj: Json) -> None:
+        match kind:
+            case "ADDED" | "MODIFIED":
+                if self.put(obj):
                     self._changed(obj)
-                case _:  # a bookmark moves `since` only
-                    pass
-        return since
+            case "DELETED":
+                self._remove(obj)
+                self._changed(obj)
+            case _:  # a bookmark moves the position only
+                pass
+        self._position = max(self._position, version(obj))
+
+    def _remove(self, obj: Json) -> None:
+        before = self._objects.get(place(obj))
+        if before is not None and version(before) <= version(obj):
+            del self._objects[place(obj)]
 
 
 def place(obj: Mapping[str, object]) -> tuple[str, str]:
@@ -114,12 +144,11 @@ def place(obj: Mapping[str, object]) -> tuple[str, str]:
 
 
 def version(obj: Mapping[str, object]) -> int:
-    """Read the resourceVersion.
-
-    The API server promises that those of one kind can be compared as numbers (KEP-5504).
-    """
-    text = str(_meta(obj).get("resourceVersion") or "0")
-    return int(text) if text.isdecimal() else 0
+    """Read the resourceVersion of an object, or of a list. Raises ClusterUnreachable where it is no number."""
+    text = str(_meta(obj).get("resourceVersion") or "")
+    if not text.isdecimal():
+        raise ClusterUnreachable(f"the API server gave the resourceVersion {text!r}, which is no number")
+    return int(text)
 
 
 def uid(obj: Mapping[str, object]) -> object:

@@ -29,7 +29,7 @@ from canary.adapters.webhooks import Notifier, Webhooks, notice_body
 from canary.cli.options import DURATION
 from canary.core.decision import Decision, Notice
 from canary.core.snapshot import Snapshot
-from canary.errors import CanaryError, LeaseLost
+from canary.errors import CanaryError, LeaseLost, NotFound
 from canary.runtime.ask import Oracle
 from canary.runtime.controller import lead
 from canary.runtime.herald import PublicHerald
@@ -42,6 +42,7 @@ from canary.runtime.tick import World
 log = structlog.get_logger()
 
 LEASE = "canary-controller"
+UNSERVED = "the CustomResourceDefinition canaries.canary.dev is not installed, so there is nothing to do"
 STUCK = 60.0  # seconds that a key may be overdue before the loop counts as dead
 LOST = 3
 
@@ -85,7 +86,9 @@ class Process:
         self._settings, self._api = settings, api
         self.clock, self.queue, self.telemetry = SystemClock(), DelayQueue(), Telemetry()
         self.identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self.cluster = KubernetesCluster(api, settings.namespace, self.queue.put, self.clock.now, settings.scrape)
+        self.cluster = KubernetesCluster(
+            api, settings.namespace, self.queue.put, self._watch_failed, self.clock.now, settings.scrape
+        )
         self.webhooks = Webhooks()
         self.notifier = Notifier(self.webhooks, lambda why: self.telemetry.dropped(f"notice {why}"))
         self.events = Events(api, self.identity, now=self.clock.now, failed=self._event_lost)
@@ -94,6 +97,10 @@ class Process:
         readings = Readings(prometheus, self.clock, settings.scrape, self.telemetry.queried)
         herald = PublicHerald(self.telemetry, self._publish, self._notify)
         self.world = World(self.cluster, Oracle(readings, self.webhooks), herald, self.clock, Ledger())
+
+    def _watch_failed(self, path: str, error: CanaryError) -> None:
+        unserved = isinstance(error, NotFound) and path.startswith("/apis/canary.dev/")
+        log.warning("watch.failed", path=path, error=f"{UNSERVED} ({error.hint})" if unserved else error.hint)
 
     def _event_lost(self, error: CanaryError) -> None:
         self.telemetry.dropped("event")
@@ -149,11 +156,32 @@ class Process:
 
 
 async def control(settings: Settings) -> int:
-    """Run until a signal ends it; returns the exit code. Raises CanaryError where it cannot begin."""
+    """Run until a signal ends it; returns the exit code. Raises CanaryError where it cannot begin or go on."""
     task = asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda: task.cancel() if task is not None else None)
-    code = 0
+    try:
+        await _serve(settings)
+    except asyncio.CancelledError:
+        log.info("controller.stopped")
+    except ExceptionGroup as group:
+        expected, bugs = group.split(CanaryError)
+        if expected is None or bugs is not None:
+            raise
+        error = _first(expected)
+        if not isinstance(error, LeaseLost):
+            raise error from group
+        log.error("lease.lost", error=error.hint)  # noqa: TRY400 - expected, and no traceback helps
+        return LOST
+    return 0
+
+
+def _first(group: BaseExceptionGroup[CanaryError]) -> CanaryError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _serve(settings: Settings) -> None:
     api = await Api.connect(settings.kubeconfig)
     try:
         url = await prometheus_url(api, settings.prometheus.url)
@@ -169,14 +197,8 @@ async def control(settings: Settings) -> int:
             await process.run()
         finally:
             await process.close()
-    except* LeaseLost as lost:
-        log.error("lease.lost", error=str(lost.exceptions[0]))  # noqa: TRY400 - expected, and no traceback helps
-        code = LOST
-    except* asyncio.CancelledError:
-        log.info("controller.stopped")
     finally:
         await api.close()
-    return code
 
 
 def _headers(written: tuple[str, ...]) -> dict[str, str]:
