@@ -13,6 +13,8 @@ from canary.core.spec import FULL, Weight
 
 GROUP: Final = "split.smi-spec.io"
 VERSIONS: Final = ("v1alpha1", "v1alpha2")
+MOST: Final = 2.0**63
+"""Above the greatest quantity there is."""
 _SUFFIX: Final = {"m": 0.001, "": 1.0, "k": 1000.0}
 
 
@@ -68,14 +70,13 @@ def _amount(weight: object) -> float:
     """Read a quantity as far as weights go; what cannot be read has no weight."""
     if isinstance(weight, bool) or weight is None:
         return 0.0
-    if isinstance(weight, int | float):
-        return max(0.0, float(weight))
     text = str(weight).strip()
     number = text.rstrip("mk")
     try:
-        return max(0.0, float(number) * _SUFFIX[text[len(number) :]])
+        amount = float(number) * _SUFFIX[text[len(number) :]]
     except (ValueError, KeyError):
         return 0.0
+    return amount if 0 < amount < MOST else 0.0  # not so: NaN, infinity
 
 
 def _exactly(weight: object, wanted: Weight) -> bool:
