@@ -13,7 +13,6 @@ from canary.core.facts import Facts
 from canary.core.gates import Gate, gates
 from canary.core.manifest import as_object, parse_spec
 from canary.core.promotion import carries
-from canary.core.snapshot import Workload
 from canary.core.status import Phase, Reason
 from canary.errors import InvalidSpec
 
@@ -67,24 +66,17 @@ def _changed_gates(facts: Facts, found: tuple[Gate, ...]) -> list[str]:
 
 
 def _new_baseline(facts: Facts) -> Facts:
-    rollout, stable = facts.rollout, facts.seen.stable
-    if stable is None or not _baseline_changed(facts, stable):
+    rollout, stable, canary = facts.rollout, facts.seen.stable, facts.seen.canary
+    armed = facts.status.phase in (Phase.PROGRESSING, Phase.BAKING)
+    if not armed or stable is None or stable.revision in ("", rollout.baseline):
         return facts
-    message = (
-        f"Stable's template changed from {rollout.baseline} to {stable.revision} in mid-rollout;"
-        " the comparison with stable starts over."
-    )
+    analysed = None if canary is None else canary.templates.get(rollout.revision)
+    early = analysed is not None and carries(stable, analysed, facts.spec.promotion)
+    what = "to the release that is still analysed" if early else f"from {rollout.baseline} to {stable.revision}"
+    message = f"Stable's template changed {what} in mid-rollout; the comparison with stable starts over."
     rollout, book = replace(rollout, baseline=stable.revision), books.compare_anew(facts.status.book)
     facts = replace(facts, status=replace(facts.status, rollout=rollout, book=book))
     return _told(facts, Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True))
-
-
-def _baseline_changed(facts: Facts, stable: Workload) -> bool:
-    rollout, canary = facts.rollout, facts.seen.canary
-    if facts.status.phase not in (Phase.PROGRESSING, Phase.BAKING) or stable.revision in ("", rollout.baseline):
-        return False
-    analysed = None if canary is None else canary.templates.get(rollout.revision)
-    return analysed is not None and not carries(stable, analysed, facts.spec.promotion)
 
 
 def _told(facts: Facts, notice: Notice) -> Facts:

@@ -5,6 +5,7 @@ bucket or a side that was not asked for before would count all it ever held. An 
 zeros.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -148,13 +149,14 @@ def _silenced(facts: Facts, silence: tuple[Reason, str] | None) -> Facts:
 
 def _silence(facts: Facts, now: Reading) -> tuple[Reason, str] | None:
     """Say why an answered reading tells nothing."""
-    if not now.series:
+    newest = max((at for s in now.series for at, value in s.samples if math.isfinite(value)), default=None)
+    if newest is None:
         where = f"{facts.spec.stable.service} and {facts.spec.canary.service}"
         return (
             Reason.NO_DATA,
             f"Prometheus has no requests for {where}: no meshed client, or nobody scrapes the proxies",
         )
-    age = now.at - max((s.samples[-1][0] for s in now.series if s.samples), default=0.0)
+    age = now.at - newest
     if age > STALE * facts.seen.scrape.total_seconds():
         return Reason.STALE_DATA, f"the newest sample is {age:.0f} s old"
     if facts.rollout.silent >= SILENT:

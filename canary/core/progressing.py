@@ -57,7 +57,8 @@ def supersede(facts: Facts) -> Turn:
     """Take the old revision's weight to 0 and start over with the new one, on fresh evidence."""
     revision = superseded_by(facts)
     message = f"Revision {facts.rollout.revision} is superseded by {revision} at {show_weight(facts.status.weight)}."
-    if facts.spec.paused or not startable(facts.status, revision) or _retreats_late(facts):
+    late = facts.spec.paused or bool(facts.seen.problems) or _retreats_late(facts)
+    if late or not startable(facts.status, revision):
         return withdraw(facts, message)
     status = archive(facts, Outcome.SUPERSEDED, Reason.SUPERSEDED, message)
     return Turn(
@@ -82,6 +83,8 @@ def end_step(facts: Facts) -> Turn:
     """Do what the user wants of a step that the evidence did not decide."""
     within = f"within {show_duration(facts.spec.step_timeout)} at {show_weight(facts.status.weight)}"
     trouble = guards.canary_trouble(facts.seen.canary, facts.rollout.revision, _least(facts))
+    if not trouble and ripe(facts):  # the evidence did decide
+        trouble = _trouble_ahead(facts)
     if trouble or (facts.rollout.lost and facts.rollout.dwelt < facts.spec.dwell):
         return fail(facts, Reason.CANARY_NOT_READY, f"not ready {within}: {trouble or 'its pods came and went'}")
     match facts.spec.on_inconclusive:
@@ -98,7 +101,10 @@ def end_step(facts: Facts) -> Turn:
 def _go_on_overdue(facts: Facts, within: str) -> Turn:
     """Do without the evidence, but not without ready pods, nor without those who were to be asked."""
     baking = facts.status.phase is Phase.BAKING
-    trouble = guards.stable_trouble(facts.seen.stable) or ("" if baking else _trouble_ahead(facts))
+    lacking = "" if baking else _trouble_ahead(facts)
+    if lacking:
+        return fail(facts, Reason.CANARY_NOT_READY, f"not ready {within} for {show_weight(target(facts))}: {lacking}")
+    trouble = guards.stable_trouble(facts.seen.stable)
     kind = WebhookKind.CONFIRM_PROMOTION if baking else step_kind(facts)
     unconfirmed = missing_yes(facts, kind)
     if not facts.settled:
