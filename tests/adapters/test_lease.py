@@ -271,6 +271,13 @@ class TestGivingBack:
         await lease.release()
         assert (await town.spec())["holderIdentity"] == ""
 
+    async def test_a_conflict_does_not_keep_it_from_being_given_back(self, town: Town) -> None:
+        lease = await town.contender("a")
+        await lease.acquire()
+        town.plane.faults.add(Fault(answer=409, method="PUT", times=1))
+        await lease.release()
+        assert (await town.spec())["holderIdentity"] == ""
+
     @pytest.mark.parametrize("answer", ["hang", "cut", 503, 409], ids=str)
     async def test_it_takes_less_than_a_second_whatever_the_api_server_does(
         self, town: Town, answer: "int | str"

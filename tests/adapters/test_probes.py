@@ -89,12 +89,23 @@ async def test_a_port_that_cannot_be_had_is_said(served: Served, port: int | Non
         await probes.start("127.0.0.1", wanted)
 
 
-async def test_an_open_connection_does_not_delay_the_end() -> None:
-    probes = Probes(lambda: True, lambda: True, CollectorRegistry())
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [
+        pytest.param("/healthz", "", id="asks slowly"),
+        pytest.param("/healthz", "\r\n", id="keeps the connection"),
+        pytest.param("/metrics", "\r\n", id="does not read"),
+    ],
+)
+async def test_an_open_connection_does_not_delay_the_end(path: str, end: str) -> None:
+    registry = CollectorRegistry()
+    Counter("canary_long", "x" * 30_000_000, registry=registry)
+    probes = Probes(lambda: True, lambda: True, registry)
     port = await probes.start("127.0.0.1", 0)
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /healthz HTTP/1.1\r\n")
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{end}".encode())
     await writer.drain()
+    await asyncio.sleep(0.1)
     began = time.monotonic()
     await probes.close()
     await probes.close()

@@ -93,15 +93,20 @@ class TestGates:
         assert said.detail.startswith("HTTP 503: b")
 
     async def test_a_refusal_without_end_is_read_to_a_limit(self, webhooks: Webhooks) -> None:
+        sent = 0
+
         async def answer(_: wire.Asked, writer: asyncio.StreamWriter) -> None:
+            nonlocal sent
             writer.write(wire.head(500))
             while True:
                 writer.write(b"no" * 2**15)
                 await writer.drain()
+                sent += 2**16
 
         async with recorded(answer) as server:
             said = await webhooks.call(a_gate(server.url))
         assert said.detail == f"HTTP 500: {'no' * 127}n…"
+        assert sent < 2**24  # what fits into the sockets' buffers
 
     async def test_it_is_sent_json(self, webhooks: Webhooks) -> None:
         async with recorded(reply(200)) as server:
