@@ -123,7 +123,7 @@ class _Starter:
         """Wait for the rollout that is about the present template. Raises NotStarted if it was rolled back before."""
         from canary.cli.watching import Progress, looks
 
-        progress = Progress()
+        progress = Progress(known=self._look)
         async for look in looks(self._cluster, self._name):
             self._look = look
             rollout = rollout_of(look)

@@ -9,9 +9,9 @@ import click
 
 from canary.cli import views
 from canary.cli.options import JSON, Target, cluster_options, output_option
-from canary.cli.output import emit, emit_line
+from canary.cli.output import emit, emit_line, note
 from canary.cli.views import Json
-from canary.errors import NotFound
+from canary.errors import CanaryError, NotFound
 
 if TYPE_CHECKING:
     from canary.cli.cluster import Cluster
@@ -103,9 +103,11 @@ async def _changes(cluster: "Cluster", wanted: Wanted) -> AsyncIterator[Sequence
 
     yield await wanted.read(cluster)  # this one raises what a mirror would wait out: no rights, no such kind
     changed = asyncio.Event()
-    mirror = Mirror(cluster.api, cluster.path(everywhere=wanted.everywhere), lambda _: changed.set())
+    mirror = Mirror(cluster.api, cluster.path(everywhere=wanted.everywhere), lambda _: changed.set(), _interrupted)
     following = asyncio.create_task(mirror.follow())
     try:
+        await mirror.synced.wait()
+        changed.set()  # what went before the mirror's first list is not told by it
         while True:
             await changed.wait()
             changed.clear()
@@ -114,6 +116,10 @@ async def _changes(cluster: "Cluster", wanted: Wanted) -> AsyncIterator[Sequence
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
+
+
+def _interrupted(_: str, error: CanaryError) -> None:
+    note(f"{error.hint}; trying again")
 
 
 def _picked(found: Iterable[Json], wanted: Wanted) -> list[Json]:

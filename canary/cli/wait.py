@@ -113,8 +113,9 @@ class _Waiter:
         name = await self._name()
         async for look in looks(self._cluster, name, deployment=self._rollout is None):
             self._look = look
-            progress.tell(look)
             ending = self._ending(look)
+            if self._is_about(look):
+                progress.tell(look)
             if ending is not None:
                 return self.report(ending)
         raise AssertionError("looking never ends by itself")
@@ -136,6 +137,11 @@ class _Waiter:
             self._rollout = self._what
             return parts[0]
         return self._what
+
+    def _is_about(self, look: Look) -> bool:
+        """Tell whether what the status says is about the rollout that is waited for, as far as that is known."""
+        rollout = look.status.rollout
+        return not self._rollout or (rollout is not None and rollout.id == self._rollout)
 
     def _ending(self, look: Look) -> Ending | None:
         if self._rollout is None:

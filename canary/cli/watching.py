@@ -11,6 +11,8 @@ from canary.cli.cluster import Cluster
 from canary.cli.looks import Look
 from canary.cli.output import note
 from canary.core.formats import show_weight
+from canary.core.spec import Weight
+from canary.core.status import Phase, Reason
 from canary.errors import Unreachable
 
 T = TypeVar("T")
@@ -41,14 +43,18 @@ async def looks(cluster: Cluster, name: str, *, deployment: bool = True) -> Asyn
 class Progress:
     """Tells on stderr what changes: one line for each new reason, weight or rollout."""
 
-    def __init__(self) -> None:
-        self._before: tuple[object, ...] = ()
+    def __init__(self, known: Look | None = None) -> None:
+        self._before = None if known is None else _standing(known)
 
     def tell(self, look: Look) -> None:
         """Write a line if there is something new."""
-        status = look.status
-        name = status.rollout.id if status.rollout is not None else look.key.name
-        now = (name, status.phase, status.weight, status.reason)
+        now, status = _standing(look), look.status
         if now != self._before and status.message:
-            note(f"{name} {show_weight(status.weight)} {status.reason}: {status.message}")
+            note(f"{now[0]} {show_weight(status.weight)} {status.reason}: {status.message}")
         self._before = now
+
+
+def _standing(look: Look) -> tuple[str, Phase, Weight, Reason]:
+    status = look.status
+    name = status.rollout.id if status.rollout is not None else look.key.name
+    return name, status.phase, status.weight, status.reason

@@ -74,6 +74,7 @@ def test_the_lab_says_where_it_is_and_goes_when_it_is_told(tmp_path: Path) -> No
         said = "".join(iter(process.stdout.readline, "}\n")) + "}"
         places = cast("dict[str, str]", json.loads(said))
         assert Path(places["kubeconfig"]).is_file()
+        assert Path(places["kubeconfig"]).is_absolute()
         assert places["prometheus"].startswith("http://127.")
         started = children(process)
         assert started
@@ -84,17 +85,35 @@ def test_the_lab_says_where_it_is_and_goes_when_it_is_told(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.fixture
+def demo(tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
+    """A demo whose first release has begun."""
     a_prometheus()
     with running("demo", home=tmp_path) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            if "Weight 0m -> 100m" in line:
-                break
-        started = children(process)
-        assert len(started) == 2  # the controller and Prometheus
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, "")
+        assert any("Weight 0m -> 100m" in line for line in process.stderr)
+        yield process
+
+
+def test_an_interrupted_demo_leaves_nothing_behind(demo: "subprocess.Popen[str]", tmp_path: Path) -> None:
+    started = children(demo)
+    assert len(started) == 2  # the controller and Prometheus
+    demo.send_signal(signal.SIGINT)
+    out, _ = demo.communicate(timeout=20)
+    assert (demo.returncode, out) == (130, "")
     assert not any(map(alive, started))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_without_its_controller_ends_and_says_where_the_logs_are(
+    demo: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    started = children(demo)
+    os.kill(next(pid for pid in started if b"canary" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")), 9)
+    out, errors = demo.communicate(timeout=20)
+    (home,) = tmp_path.iterdir()
+    assert (demo.returncode, out) == (1, "")
+    assert errors.splitlines()[-2] == f"what was logged is in {home}"
+    assert errors.splitlines()[-1].startswith("error: the controller ended with code -9: ")
+    assert (home / "controller.log").is_file()
+    assert not any(map(alive, started))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -145,3 +147,34 @@ def test_watching_ends_when_the_canary_goes(shop: Town) -> None:
         shop.server.run(shop.api.delete(shop.path))
         _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (1, "error: Canary 'web' is gone\n")
+
+
+def test_on_a_terminal_it_is_redrawn_in_place(shop: Town) -> None:
+    shop.write(a_running())
+    ours, theirs = pty.openpty()
+    place = {"CANARY_KUBECONFIG": str(shop.server.kubeconfig), "CANARY_NAMESPACE": shop.namespace}
+    command = [sys.executable, "-m", "canary", "status", "web", "--watch"]
+    with subprocess.Popen(
+        command, env={**os.environ, **place, "TERM": "xterm", "COLUMNS": "120"}, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        try:
+            first = shown(ours, "Progressing")
+            shop.write(an_idle(a_past("new", 1)))
+            second = shown(ours, "Promoted")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+        finally:
+            process.kill()
+            os.close(ours)
+    assert "Gathering: At 100m: waiting for the dwell." in first
+    assert "\x1b[" in second
+
+
+def shown(terminal: int, wanted: str) -> str:
+    """Read a terminal until `wanted` is on it."""
+    text = ""
+    while wanted not in text:
+        assert select.select([terminal], [], [], 20.0)[0], text
+        text += os.read(terminal, 65536).decode()
+    return text + os.read(terminal, 65536).decode() if select.select([terminal], [], [], 0.2)[0] else text

@@ -96,6 +96,7 @@ def test_a_name_sticks_to_its_rollout_when_a_newer_one_comes(shop: Town) -> None
     shop.meanwhile(later(shop, newer))
     result = shop.canary("wait", "web", "-o", "json")
     assert (result.exit_code, said(result)["rollout"]) == (14, f"web-{old}-1")
+    assert "newer" not in result.stderr
 
 
 def test_a_pause_is_waited_out_until_the_time_is_over(shop: Town) -> None:
