@@ -41,7 +41,9 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 TIMEOUT = 10.0  # seconds for one request; a tick has its own deadline above it
-QUIET = 90.0  # seconds without a byte after which a watch is taken for dead; the server sends a bookmark each minute
+PERIOD = 290  # seconds after which we let the server end a watch, where nobody says
+QUIET = 15.0  # seconds beyond that without a byte, after which a watch is taken for dead. A kind in which nothing
+# happens gets no bookmark before the end, so silence says nothing earlier
 LINE = 8 * 2**20  # bytes of one watch event at most
 
 
@@ -108,8 +110,10 @@ class Api:
         The response is read raw, line by line: the client's own Watch yields a bare string when a stream is cut in
         mid-line and retries a 410 with the version that was refused. Raises Expired on 410, in either of its two forms.
         """
-        asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=QUIET)
+        period = query.get("timeoutSeconds", PERIOD)
+        ours = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version, "timeoutSeconds": period}
+        asked = {**query, **ours}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=float(period) + QUIET)
         response = await self._send("GET", path, asked, None, timeout=timeout)
         try:
             async for line in _lines(response):

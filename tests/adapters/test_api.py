@@ -185,7 +185,8 @@ class TestWatches:
         stream = event("ADDED", n=1) + b"\n" + event("BOOKMARK", n=2)
         async with asking(chunks(stream[:20], stream[20:]), tmp_path) as (api, server):
             assert [each["type"] for each in await seen(api)] == ["ADDED", "BOOKMARK"]
-        assert server.asked[0].query == {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": "7"}
+        asked = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": "7", "timeoutSeconds": str(module.PERIOD)}
+        assert server.asked[0].query == asked
 
     async def test_a_line_that_was_cut_short_is_no_event(self, tmp_path: Path) -> None:
         async with asking(chunks(event("ADDED", n=1), b'{"type":"MODIF', end=False), tmp_path) as (api, _):
@@ -232,6 +233,7 @@ class TestWatches:
 
     async def test_a_silent_stream_is_taken_for_dead(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "QUIET", 0.3)
+        monkeypatch.setattr(module, "PERIOD", 0)
         async with asking(wire.hang, tmp_path) as (api, _):
             with pytest.raises(ClusterUnreachable):
                 await asyncio.wait_for(seen(api), 2)
