@@ -15,7 +15,7 @@ from canary.runtime.queue import DelayQueue
 from canary.runtime.tick import World
 from canary.runtime.worker import work
 
-WORKERS = 16
+WORKERS = 64  # ticks mostly wait; those of one interval must all join one reading
 RESYNC = timedelta(minutes=10)
 
 
