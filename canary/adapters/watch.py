@@ -61,16 +61,16 @@ class Mirror:
 
         Errors of the API server are waited out; 404 means that the kind is not served (yet).
         """
-        delay, since = BACKOFF[0], ""
+        delay, since, clock = BACKOFF[0], "", asyncio.get_running_loop()
         while True:
-            self._heard = False
+            self._heard, begun = False, clock.time()
             try:
                 since = since or await self._list()
                 since = await self._watch(since)
             except CanaryError as error:
                 since = ""
                 self._note(error)
-            if self._heard:
+            if self._heard or clock.time() - begun > BACKOFF[1]:  # in a quiet kind nothing is heard for minutes
                 delay = BACKOFF[0]
                 if since:
                     continue  # the server ended a watch in good time

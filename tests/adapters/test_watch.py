@@ -252,17 +252,23 @@ class TestBadDays:
     async def test_a_watch_that_fails_each_time_is_tried_less_and_less_often(
         self, town: Town, ears: Ears, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        slept: list[float] = []
-
-        def shortly(_: float, most: float) -> float:
-            slept.append(most)
-            return 0.001
-
-        monkeypatch.setattr(random, "uniform", shortly)
+        slept = naps(monkeypatch)
         town.plane.faults.add(Fault(answer=500, path=SERVICES + r"\?.*watch", agent="canary"))
         async with followed(town.api, SERVICES, ears):
             await until(lambda: len(slept) >= 6)
         assert slept[:6] == [0.02, 0.04, 0.08, 0.16, 0.2, 0.2]
+
+
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Cut the pauses short; collects how long each could have been."""
+    slept: list[float] = []
+
+    def shortly(_: float, most: float) -> float:
+        slept.append(most)
+        return 0.001
+
+    monkeypatch.setattr(random, "uniform", shortly)
+    return slept
 
 
 def a_definition() -> Json:
@@ -353,6 +359,18 @@ class TestPosition:
             await asyncio.sleep(0.5)
         assert 2 < len(versions(server)) < 12
         assert set(versions(server)) == {"7"}
+
+    async def test_a_quiet_watch_that_lasted_is_followed_by_the_next_at_once(
+        self, tmp_path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def quiet(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.3)
+            await a_watch()(asked, writer)
+
+        slept = naps(monkeypatch)
+        async with told(tmp_path, ears, a_list("7"), quiet) as (_, server):
+            await until(lambda: len(versions(server)) == 4)
+        assert (slept, set(versions(server))) == ([], {"7"})
 
     async def test_a_410_each_time_is_not_asked_for_over_and_over(self, tmp_path: Path, ears: Ears) -> None:
         gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
