@@ -47,9 +47,9 @@ class Release:
 
 
 RELEASES: Final = (
-    Release(title="a good release", env={"RELEASE": "1.1.0"}, outcome=Outcome.PROMOTED),
+    Release(title="good", env={"RELEASE": "1.1.0"}, outcome=Outcome.PROMOTED),
     Release(
-        title="a release that fails 5% of POST /api/task",
+        title="5% of POST /api/task fail",
         env={"RELEASE": "1.2.0", "LAB_FAILURES": "POST /api/task=5%"},
         outcome=Outcome.ROLLED_BACK,
         route="POST /api/task",

@@ -14,7 +14,7 @@ from canary.core.spec import FULL
 Json: TypeAlias = Mapping[str, object]
 
 GATES: Final = ("GATE", "VERDICT", "CANARY FAILED", "STABLE FAILED", "ODDS AGAINST", "ODDS FOR")
-SUMMARY: Final = ("RELEASE", "OUTCOME", "REASON", "ROUTE", "SECONDS", "PEAK WEIGHT", "FAILED REQUESTS", "REQUESTS")
+SUMMARY: Final = ("RELEASE", "OUTCOME", "REASON", "ROUTE", "SECONDS", "PEAK", "FAILED")
 CELLS: Final = 40  # of the weight's bar
 
 
@@ -128,8 +128,7 @@ class Result:
             self.route or "-",
             f"{self.seconds:.0f}",
             show_weight(self.peak),
-            str(self.harm.failed),
-            str(self.harm.requests),
+            f"{self.harm.failed} of {self.harm.requests}",
         ]
 
 

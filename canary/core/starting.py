@@ -132,6 +132,9 @@ def _past(facts: Facts, asked: str) -> Past | None:
 def idle(facts: Facts) -> Turn:
     """Say how things stand. After a wrong wiring is mended, the last outcome shows again."""
     status = facts.status
+    if status.retried and not facts.spec.retry:
+        status = replace(status, retried="")  # what was refused once may be asked for again
+        facts = replace(facts, status=status)
     last = status.history[-1] if status.history else None
     if last is None:
         if status.reason is Reason.ADOPTED:
