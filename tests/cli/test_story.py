@@ -127,7 +127,7 @@ def test_a_result_is_the_documented_document() -> None:
 
 
 def test_a_result_is_a_row() -> None:
-    assert a_result(route="").row("bad") == ["bad", "RolledBack", "SuccessRate", "-", "14", "100m", "7", "155"]
+    assert a_result(route="").row("bad") == ["bad", "RolledBack", "SuccessRate", "-", "14", "100m", "7 of 155"]
 
 
 def test_harm_is_said_as_users_count_it() -> None:
