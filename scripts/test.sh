@@ -1,10 +1,15 @@
 #!/bin/sh
-# Runs the tests, and fails when a branch of the decisions in canary/core was not taken by any of them.
+# Runs the tests, the fast ones first, and fails when a branch of the decisions in canary/core was not taken by any of them.
 set -eu
 cd "$(dirname "$0")/.."
 coverage=.venv/bin/coverage
 
 $coverage erase
-$coverage run -m pytest "$@"
+if [ $# -gt 0 ]; then
+	exec $coverage run -m pytest "$@"
+fi
+$coverage run -m pytest tests/core tests/runtime # decisions and loop: less than a minute
+$coverage run -m pytest --ignore tests/core --ignore tests/runtime # against real servers and sockets
 $coverage combine --quiet
 $coverage report --include 'canary/core/*' --fail-under 100
+$coverage report --skip-covered --omit 'canary/core/*' | tail -n 40
