@@ -42,7 +42,10 @@ async def tick(key: Key, world: World) -> timedelta | None:
     if decision.save:
         seen = await world.cluster.save_status(seen, decision)
     world.ledger.keep(seen, decision, begun)
-    for effect in decision.effects:
-        await world.cluster.perform(seen, effect)
-    world.herald.tell(seen, decision, timedelta(seconds=world.clock.monotonic() - begun))
+    try:
+        for effect in decision.effects:
+            await world.cluster.perform(seen, effect)
+    finally:
+        # also where an effect failed: the status is saved, so no later tick would find the change of reason again
+        world.herald.tell(seen, decision, timedelta(seconds=world.clock.monotonic() - begun))
     return decision.requeue_after

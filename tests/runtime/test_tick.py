@@ -82,10 +82,22 @@ class TestWhenItFails:
         all_of_it.town.trouble("Guard", ClusterUnreachable("503"))
         with pytest.raises(ClusterUnreachable):
             await tick(WEB, all_of_it.world)
-        assert all_of_it.journal == ["look", "save", "Guard"]
+        assert all_of_it.journal == ["look", "save", "Guard", "tell"]
         assert (all_of_it.town.saved[-1].status.promoted, len(all_of_it.town.saved)) == ("old", 1)
         await tick(WEB, all_of_it.world)
-        assert all_of_it.journal[3:] == ["look", "save", "Guard", "SetWeights", "tell"]
+        assert all_of_it.journal[4:] == ["look", "save", "Guard", "SetWeights", "tell"]
+
+    async def test_a_rollback_is_told_although_the_split_was_written_by_someone_meanwhile(
+        self, all_of_it: Everything
+    ) -> None:
+        rollout = replace(progressing().rollout, spent=a_spec().step_timeout)  # type: ignore[type-var]
+        all_of_it.holds(a_snapshot(status=progressing(rollout=rollout)))
+        all_of_it.town.trouble("SetWeights", Conflict("someone wrote"))
+        with pytest.raises(Conflict):
+            await tick(WEB, all_of_it.world)
+        await tick(WEB, all_of_it.world)
+        told = [notice.reason for _, decision, _ in all_of_it.crier.told for notice in decision.notices]
+        assert told.count(Reason.STEP_TIMEOUT) == 1
 
     async def test_a_failed_look_decides_nothing(self, all_of_it: Everything) -> None:
         all_of_it.town.trouble("look", ClusterUnreachable("503"))
