@@ -68,7 +68,7 @@ class Prometheus:
     ) -> None:
         self._access, self._largest = access, largest
         self._within = within.total_seconds()
-        self._shown = _shown(access.url)
+        self._shown = shown(access.url)
         self._slots = asyncio.Semaphore(abreast)
         self._idle: list[_Line] = []
         self._closed = False
@@ -92,13 +92,6 @@ class Prometheus:
         finally:
             if line is not None and answered.cancelled():
                 line.cut()
-
-    async def now(self) -> float:
-        """Tell the time by its clock, in Unix seconds."""
-        series = await self.query("vector(time())")
-        if len(series) != 1 or not series[0].samples:
-            raise MetricsUnreachable(f"Prometheus at {self._shown} does not tell the time")
-        return series[0].samples[0][1]
 
     def close(self) -> None:
         """Close idle connections; one in use is closed after its query."""
@@ -157,7 +150,7 @@ class _Line:
 
     def __init__(self, access: Access, largest: int) -> None:
         self._access, self._largest = access, largest
-        self._shown = _shown(access.url)
+        self._shown = shown(access.url)
         self._session = requests.Session()
         self._session.trust_env = False  # a netrc entry would take the token's place
         self._session.verify = True if access.ca_file is None else str(access.ca_file)
@@ -187,6 +180,8 @@ class _Line:
         try:
             self._connect.headers = self._headers()
             result = self._connect.custom_query(query.promql, params=query.params, timeout=query.within)
+        except requests.exceptions.InvalidHeader as error:  # its text holds the value, which is a secret
+            raise MetricsUnreachable("the token or a header for Prometheus is no valid HTTP header") from error
         except FAULTS as error:
             raise MetricsUnreachable(f"Prometheus at {self._shown}: {clip(_root(error))}") from error
         return _series(result)
@@ -287,8 +282,8 @@ def _series(result: object) -> tuple[Series, ...]:
     return tuple(found)
 
 
-def _shown(url: str) -> str:
-    """Show a URL without the password that may stand in it. Raises CanaryError when it is none."""
+def shown(url: str) -> str:
+    """Write a URL without the password that may stand in it. Raises CanaryError when it is none."""
     try:
         parts = urlsplit(url)
         port = "" if parts.port is None else f":{parts.port}"

@@ -24,7 +24,7 @@ from canary.adapters.discovery import prometheus_url
 from canary.adapters.events import Events
 from canary.adapters.lease import Lease
 from canary.adapters.probes import Probes
-from canary.adapters.prometheus import Access, Prometheus
+from canary.adapters.prometheus import Access, Prometheus, shown
 from canary.adapters.webhooks import Notifier, Webhooks, notice_body
 from canary.cli.options import DURATION
 from canary.core.decision import Decision, Notice
@@ -83,7 +83,7 @@ class Process:
     """Everything one controller is made of, put together and taken apart."""
 
     def __init__(self, settings: Settings, api: Api, prometheus: Prometheus) -> None:
-        self._settings, self._api = settings, api
+        self._settings, self._api, self._prometheus = settings, api, prometheus
         self.clock, self.queue, self.telemetry = SystemClock(), DelayQueue(), Telemetry()
         self.identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.cluster = KubernetesCluster(
@@ -153,6 +153,7 @@ class Process:
         """Send what is queued, as far as that is quick."""
         await asyncio.gather(self.events.close(), self.notifier.close(), self.probes.close())
         await self.webhooks.close()
+        self._prometheus.close()
 
 
 async def control(settings: Settings) -> int:
@@ -185,7 +186,7 @@ async def _serve(settings: Settings) -> None:
     api = await Api.connect(settings.kubeconfig)
     try:
         url = await prometheus_url(api, settings.prometheus.url)
-        log.info("prometheus.found", url=url)
+        log.info("prometheus.found", url=shown(url))
         access = Access(
             url=url,
             token_file=settings.prometheus.token_file,

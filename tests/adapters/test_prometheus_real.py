@@ -46,7 +46,7 @@ async def test_the_forms_we_ask_in_are_answered_as_we_read_them(prometheus: Prom
         "web-stable": 40.0,
         "web-canary": 4.0,
     }
-    now = await prometheus.now()
+    now = (await prometheus.query("vector(time())"))[0].samples[0][1]
     for series in found:
         times = [at for at, _ in series.samples]
         assert times == sorted(times)
@@ -114,6 +114,6 @@ async def until_ready(prometheus: Prometheus) -> None:
     async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(MetricsUnreachable):
-                await prometheus.now()
+                await prometheus.query("vector(time())")
                 return
             await asyncio.sleep(0.1)

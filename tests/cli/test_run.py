@@ -163,7 +163,7 @@ class TestWorking:
         viz = {
             "name": "linkerd-viz",
             "labels": {"linkerd.io/extension": "viz"},
-            "annotations": {"viz.linkerd.io/external-prometheus": NOBODY},
+            "annotations": {"viz.linkerd.io/external-prometheus": NOBODY.replace("//", "//me:secret@")},
         }
         await near.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": viz})
         async with running(settings(near, prometheus=Access(url="")), lines) as run:
