@@ -84,10 +84,13 @@ QUIET: Final = frozenset({Reason.GATHERING, Reason.STARTING})
 def questions(seen: Snapshot) -> tuple[Question, ...]:
     """Say what must be known before deciding.
 
-    Counters of an active rollout once an interval, gate calls when it is ripe.
+    Counters of an active rollout once an interval, gate calls when it is ripe. Nothing where the end is decided
+    already: an abort or a deletion does not wait for a Prometheus that hangs.
     """
     status = seen.status
     if status.phase not in READING or seen.wiring.rival or not reading_due(seen) or not _followable(seen):
+        return ()
+    if seen.deleted_at is not None or (status.rollout is not None and seen.spec.abort == status.rollout.id):
         return ()
     scope = scope_of(seen)
     asked: list[Question] = [ReadCounters(scope=scope)]
@@ -207,8 +210,10 @@ def _same_rollout(before: CanaryStatus, after: CanaryStatus) -> bool:
 
 def _requeue(seen: Snapshot, status: CanaryStatus, *, acted: bool) -> timedelta | None:
     """Say when to look again. An idle Canary waits for the watches."""
+    if seen.deleted_at is not None:  # once we have let go, others' finalizers may hold it for long
+        return SOON if acted or seen.guarded or status.weight > 0 else None
     if not status.active:
-        return SOON if acted or seen.deleted_at is not None else None
+        return SOON if acted else None
     if status.phase not in READING:
         return SOON
     if seen.wiring.rival:
