@@ -17,7 +17,7 @@ from canary.adapters.workloads import Templates, at, observed, revision, selecto
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.formats import instant
 from canary.core.gates import gates
-from canary.core.manifest import as_object, parse_spec, placeholder
+from canary.core.manifest import last_valid, parse_spec, placeholder
 from canary.core.record import parse_status, render_status
 from canary.core.snapshot import Key, Snapshot, Wiring, Workload
 from canary.core.spec import CanarySpec, ScalingMode
@@ -266,7 +266,7 @@ def _spec(obj: Json, saved: CanaryStatus) -> tuple[CanarySpec, tuple[Problem, ..
     _, name = place(obj)
     try:
         if saved.active and saved.rollout is not None:
-            return parse_spec(as_object(saved.rollout.spec, name)), problems
+            return last_valid(saved.rollout.spec, at(obj, "spec"), name), problems
     except InvalidSpec as error:
         problems = (*problems, *error.problems)
     return placeholder(name), problems

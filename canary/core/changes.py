@@ -11,13 +11,10 @@ from canary.core import book as books
 from canary.core.decision import Notice
 from canary.core.facts import Facts
 from canary.core.gates import Gate, gates
-from canary.core.manifest import as_object, parse_spec
+from canary.core.manifest import ORDERS, as_object, parse_spec
 from canary.core.promotion import carries
 from canary.core.status import Phase, Reason
 from canary.errors import InvalidSpec
-
-CONTROLS = frozenset({"paused", "abort", "retry", "approve"})
-"""Fields that are orders and no part of what is followed."""
 
 
 def with_changes(facts: Facts) -> Facts:
@@ -49,7 +46,7 @@ def _new_spec(facts: Facts) -> Facts:
 
 
 def _followed(spec: Mapping[str, object]) -> Mapping[str, object]:
-    return {key: value for key, value in spec.items() if key not in CONTROLS}
+    return {key: value for key, value in spec.items() if key not in ORDERS}
 
 
 def _changed_gates(facts: Facts, found: tuple[Gate, ...]) -> list[str]:

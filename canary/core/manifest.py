@@ -38,6 +38,8 @@ MOST_GATES = 64  # evidence is kept in status: about 1 KB a gate
 MOST_STEPS = 100
 MOST_WEBHOOKS = 16  # each is asked in every tick that needs it, all within the tick's deadline
 SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
+ORDERS = frozenset({"paused", "abort", "retry", "approve"})
+"""Fields that are orders and no part of what is followed."""
 
 URL = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
 
@@ -61,6 +63,19 @@ def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
 def as_object(spec: Mapping[str, object], name: str = "canary") -> Mapping[str, object]:
     """Wrap a bare spec, as a rollout remembers it, into an object that `parse_spec` takes."""
     return {"apiVersion": API_VERSION, "kind": "Canary", "metadata": {"name": name}, "spec": spec}
+
+
+def last_valid(spec: Mapping[str, object], now: Mapping[str, object], name: str) -> CanarySpec:
+    """Read the spec that a rollout followed, under the orders of `now`, which is invalid: an abort counts all the same.
+
+    Raises InvalidSpec where `spec` is invalid too, for it was valid for another version of this program.
+    """
+    kept = {key: value for key, value in spec.items() if key not in ORDERS}
+    ordered = {key: value for key, value in now.items() if key in ORDERS}
+    try:
+        return parse_spec(as_object({**kept, **ordered}, name))
+    except InvalidSpec:  # an order may be what is wrong
+        return parse_spec(as_object(spec, name))
 
 
 def placeholder(name: str) -> CanarySpec:

@@ -380,9 +380,11 @@ class TestInvalid:
     async def test_a_rollout_goes_on_with_the_last_valid_one(self, lax: Neighbourhood) -> None:
         async with lax.followed() as cluster:
             await started(lax, cluster)
-            patched = await lax.anybody.patch(f"{CANARIES}/web", {"spec": {"steps": ["9000m"], "bake": "1m"}})
+            wrong = {"steps": ["9000m"], "bake": "1m", "abort": "web-new-1"}
+            patched = await lax.anybody.patch(f"{CANARIES}/web", {"spec": wrong})
             await seen_by(cluster, WEB, meta(patched)["resourceVersion"])
             seen = await look(cluster)
+        assert seen.spec.abort == "web-new-1"
         assert [problem.field for problem in seen.problems] == ["spec.steps"]
         assert seen.spec.steps == (100, 200, 300, 400, 500, 1000)
         assert seen.spec.bake == timedelta(minutes=5)

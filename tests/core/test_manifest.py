@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from canary.core.fields import LONGEST_NAME, NAME
-from canary.core.manifest import as_object, parse_spec, placeholder
+from canary.core.manifest import as_object, last_valid, parse_spec, placeholder
 from canary.core.spec import (
     Approval,
     CanarySpec,
@@ -116,6 +116,22 @@ def test_good_canaries_are_taken(obj: dict[str, object]) -> None:
 def test_a_spec_that_a_rollout_remembers_is_read_like_its_object() -> None:
     remembered = cast("dict[str, object]", a_canary()["spec"])
     assert parse_spec(as_object(remembered, "web")) == parse_spec(a_canary())
+
+
+class TestTheLastValidSpec:
+    FOLLOWED = cast("dict[str, object]", a_canary(steps=["500m", "1000m"], paused=True)["spec"])
+
+    def test_keeps_what_is_followed_under_the_orders_of_now(self) -> None:
+        spec = last_valid(self.FOLLOWED, {"steps": ["9000m"], "abort": "web-c2-1"}, "web")
+        assert (spec.steps, spec.abort, spec.paused) == ((500, 1000), "web-c2-1", False)
+
+    def test_is_all_that_was_followed_where_an_order_is_what_is_wrong(self) -> None:
+        spec = last_valid(self.FOLLOWED, {"abort": 7, "paused": False}, "web")
+        assert (spec.steps, spec.abort, spec.paused) == ((500, 1000), "", True)
+
+    def test_may_be_none(self) -> None:
+        with pytest.raises(InvalidSpec, match=r"spec\.service"):
+            last_valid({"service": "Web"}, {"abort": "web-c2-1"}, "web")
 
 
 @given(st.from_regex(NAME, fullmatch=True).filter(lambda name: len(name) <= LONGEST_NAME))
