@@ -100,6 +100,8 @@ class KubernetesCluster:
 
     def _other_changed(self, obj: Json) -> None:
         namespace, name = place(obj)
+        if self._deployments.get(namespace, name) is None:
+            self._revisions.pop(uid(obj), None)  # it went
         for canary in self._canaries.within(namespace):
             if any(name == claimed for _, claimed in names(canary)):
                 self._changed(Key(*place(canary)))

@@ -235,6 +235,13 @@ class TestCost:
         assert after.canary.revision not in ("", before.canary.revision)
         assert len(replicasets) == 1
 
+    async def test_nothing_is_remembered_of_a_deployment_that_went(self, near: Neighbourhood) -> None:
+        async with near.followed() as cluster:
+            await started(near, cluster)
+            assert len(cluster._revisions) == 2
+            await near.anybody.delete(f"/apis/apps/v1/namespaces/{TOWN}/deployments/web-canary")
+            await until(lambda: len(cluster._revisions) == 1)
+
     async def test_while_stable_is_changed_its_replicasets_are_read_each_time(self, near: Neighbourhood) -> None:
         async with near.followed() as cluster:
             await started(near, cluster, phase=Phase.PROMOTING)
