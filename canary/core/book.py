@@ -1,6 +1,6 @@
 """What one rollout has seen so far: the evidence of each gate, plain sums for people, requests still open.
 
-A pure fold over readings, kept in the working status and checkpointed with it. Called by `facts` once per interval:
+A pure fold over readings, kept in the working status and checkpointed with it. Called by `intake` once per interval:
 with counts, or with zeros where there was no reading. It judges nothing.
 """
 

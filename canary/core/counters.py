@@ -1,6 +1,6 @@
 """Cumulative counters as scraped -> what was counted since the last reading, each request once.
 
-Called by `core.evidence` once per reading. Never `rate` or `increase`: they extrapolate and miss a series' first value.
+Called by `intake` once per reading. Never `rate` or `increase`: they extrapolate and miss a series' first value.
 A reading must be whole: every series of the families and targets in it, for the same question as the reading before;
 where the question changes, or a rollout begins, begin with fresh(). A *target* is one proxy (label `instance`), a
 *family* a metric name. Per series:

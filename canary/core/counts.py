@@ -1,6 +1,6 @@
 """Increments of counters -> requests and failures per side and place, by what the labels mean (linkerd.md §1).
 
-Called by `evidence` once per reading. The service is counted at the client (outbound), where both sides come from one
+Called by `intake` once per reading. The service is counted at the client (outbound), where both sides come from one
 scrape and connection failures are in; at the server where no client is scraped. Routes are counted at the server, for
 outbound route series do not name a backend. Other revisions' pods, probes and scrapes are never counted.
 """

@@ -1,6 +1,6 @@
 """A JSON object read field by field, with every problem noted where it was found.
 
-Used by `manifest` and `record`. A reader always returns a value of the right type, a harmless one after a problem, so
+Used by `manifest`. A reader always returns a value of the right type, a harmless one after a problem, so
 that the caller goes on and finds the other problems too; it must not use what it read while `problems` is not empty.
 """
 

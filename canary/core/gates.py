@@ -1,7 +1,7 @@
 """The gates of a spec: one promise about one metric of one place, its share of the evidence, and where latency is cut.
 
 Made anew each tick from the spec and the bucket bounds, so that nothing about them needs remembering but evidence under
-their names. Called by `evidence` and by what words messages.
+their names. Called by `intake`, `gather` and what words messages.
 """
 
 from bisect import bisect_left

@@ -1,6 +1,6 @@
 """Readiness and capacity: what must hold before a weight, judged from pods and never from metrics.
 
-Called by `facts` and the rules. A dead pod is invisible to success rates (the mesh sends its share elsewhere), so
+Called by the rules and by `converge`. A dead pod is invisible to success rates (the mesh sends its share elsewhere), so
 these look at the cluster.
 """
 
@@ -48,7 +48,15 @@ def canary_trouble(canary: Workload | None, revision: str, least: int) -> str:
     ready = sum(pod.ready and not pod.leaving for pod in canary.pods if pod.revision == revision)
     if serving < least:
         unmeshed = f", {ready - serving} more are ready but not meshed" if ready > serving else ""
-        return f"{serving} of the {least} canary pods that this weight wants are ready{unmeshed}"
+        more = unmeshed + crashes(canary, revision)
+        return f"{serving} of the {least} canary pods that this weight wants are ready{more}"
     if not canary.settled:
         return f"the canary Deployment is rolling out ({serving} of {canary.desired} pods ready)"
     return ""
+
+
+def crashes(canary: Workload | None, revision: str) -> str:
+    """Say how often the revision's containers were restarted, if they were."""
+    pods = () if canary is None else canary.pods
+    times = sum(pod.restarts for pod in pods if pod.revision == revision)
+    return f", with {times} restarts of their containers" if times else ""
