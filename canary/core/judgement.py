@@ -1,8 +1,8 @@
 """From evidence to one verdict: Pass, Fail or Hold for each gate, and what they add up to.
 
-Called by `gather`, and by `gatecalls` on what the last tick knew. Failing is one decision over all gates: the weighted mean of their evidence, in either ledger,
-against 1/alpha (statistics.md §3(e)), so that more routes do not mean more false alarms. Only then are the culprits
-named.
+Called by `gather`, and by `gatecalls` on what the last tick knew. Failing is one decision over all gates: the weighted
+mean of their evidence, in either ledger, against 1/alpha (statistics.md §3(e)), so that more routes do not mean more
+false alarms. Only then are the culprits named.
 """
 
 from collections.abc import Mapping, Sequence
