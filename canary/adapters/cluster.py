@@ -20,7 +20,7 @@ from canary.core.gates import gates
 from canary.core.manifest import last_valid, parse_spec, placeholder
 from canary.core.record import parse_status, render_status
 from canary.core.snapshot import Key, Snapshot, Wiring, Workload
-from canary.core.spec import CanarySpec, ScalingMode
+from canary.core.spec import CanarySpec, ScalingMode, Side
 from canary.core.starting import startable
 from canary.core.status import CanaryStatus, Phase
 from canary.errors import CanaryError, Conflict, InvalidSpec, NotFound, Problem
@@ -137,33 +137,31 @@ class KubernetesCluster:
         return await self._with_workloads(seen)
 
     async def _with_workloads(self, seen: Snapshot) -> Snapshot:
-        stable, canary = (
-            self._deployments.get(seen.key.namespace, side.deployment) for side in (seen.spec.stable, seen.spec.canary)
-        )
+        canary = self._deployments.get(seen.key.namespace, seen.spec.canary.deployment)
         fresh = seen.status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK)
         carried = "" if canary is None else (await self._revision(canary, fresh=fresh))[1]
         asked = bool(seen.spec.retry) and seen.spec.retry != seen.status.retried
         closely = seen.status.active or asked or startable(seen.status, carried) or seen.deleted_at is not None
         stable_seen, canary_seen = await asyncio.gather(
-            self._workload(stable, seen, closely=closely, fresh=fresh),
-            self._workload(canary, seen, closely=closely, fresh=False),
+            self._workload(seen.spec.stable, seen, closely=closely, fresh=fresh),
+            self._workload(seen.spec.canary, seen, closely=closely, fresh=False),
         )
         if closely and canary_seen is not None and seen.spec.scaling is ScalingMode.MATCH:
             canary_seen = replace(canary_seen, autoscaled=await self._autoscaled(seen.key.namespace, canary_seen.name))
         return replace(seen, stable=stable_seen, canary=canary_seen)
 
-    async def _workload(
-        self, deployment: Json | None, seen: Snapshot, *, closely: bool, fresh: bool
-    ) -> Workload | None:
+    async def _workload(self, side: Side, seen: Snapshot, *, closely: bool, fresh: bool) -> Workload | None:
+        deployment = self._deployments.get(seen.key.namespace, side.deployment)
         if deployment is None:
             return None
         if not closely:
-            found, present = await self._revision(deployment, fresh=False) if _is_canary(deployment, seen) else ({}, "")
-            return workload(deployment, found, present, (), autoscaled=False)
+            looked = side == seen.spec.canary
+            found, present = await self._revision(deployment, fresh=False) if looked else ({}, "")
+            return workload(deployment, found, present, ())
         (found, present), pods = await asyncio.gather(
             self._revision(deployment, fresh=fresh), self._list("/api/v1", deployment, "pods")
         )
-        return workload(deployment, found, present, pods, autoscaled=False)
+        return workload(deployment, found, present, pods, self._services.get(seen.key.namespace, side.service))
 
     async def _revision(self, deployment: Json, *, fresh: bool) -> tuple[Templates, str]:
         """Find a Deployment's revisions; read again only when its spec or what its controller saw of it has changed."""
@@ -292,7 +290,3 @@ def claims(obj: Mapping[str, object]) -> frozenset[tuple[str, str]]:
 
 def _age(obj: Json) -> tuple[float, tuple[str, str]]:
     return unix(at(obj, "metadata").get("creationTimestamp")), place(obj)
-
-
-def _is_canary(deployment: Json, seen: Snapshot) -> bool:
-    return place(deployment)[1] == seen.spec.canary.deployment

@@ -69,13 +69,15 @@ def revision(deployment: Json, found: Templates) -> str:
     return next((name for name, other in found.items() if other == template), "")
 
 
-def workload(deployment: Json, found: Templates, present: str, pods: Iterable[Json], *, autoscaled: bool) -> Workload:
-    """Put a Deployment together with what belongs to it."""
+def workload(
+    deployment: Json, found: Templates, present: str, pods: Iterable[Json], service: Json | None = None
+) -> Workload:
+    """Put a Deployment together with what belongs to it. Its pods are found by it and by its leaf Service."""
     meta, spec, status = at(deployment, "metadata"), at(deployment, "spec"), at(deployment, "status")
     desired = spec.get("replicas")
     wanted = desired if isinstance(desired, int) else 1
     counts = [status.get(key) or 0 for key in ("replicas", "updatedReplicas", "availableReplicas")]
-    labels = at(spec, "selector", "matchLabels")
+    labels = {**at(service, "spec", "selector"), **at(spec, "selector", "matchLabels")}
     return Workload(
         name=str(meta.get("name")),
         resource_version=str(meta.get("resourceVersion")),
@@ -87,7 +89,6 @@ def workload(deployment: Json, found: Templates, present: str, pods: Iterable[Js
         templates=found,
         selector={key: str(value) for key, value in labels.items()},
         pods=tuple(pod(p) for p in pods),
-        autoscaled=autoscaled,
     )
 
 

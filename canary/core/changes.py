@@ -12,7 +12,7 @@ from canary.core.decision import Notice
 from canary.core.facts import Facts
 from canary.core.gates import Gate, gates
 from canary.core.manifest import ORDERS, as_object, parse_spec
-from canary.core.promotion import carries
+from canary.core.promotion import carries, release
 from canary.core.status import Phase, Reason
 from canary.errors import InvalidSpec
 
@@ -67,7 +67,7 @@ def _new_baseline(facts: Facts) -> Facts:
     armed = facts.status.phase in (Phase.PROGRESSING, Phase.BAKING)
     if not armed or stable is None or stable.revision in ("", rollout.baseline):
         return facts
-    analysed = None if canary is None else canary.templates.get(rollout.revision)
+    analysed = release(canary, rollout.revision)
     early = analysed is not None and carries(stable, analysed, facts.spec.promotion)
     what = "to the release that is still analysed" if early else f"from {rollout.baseline} to {stable.revision}"
     message = f"Stable's template changed {what} in mid-rollout; the comparison with stable starts over."

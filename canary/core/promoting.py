@@ -16,7 +16,7 @@ from canary.core.hazards import (
     superseded_by,
 )
 from canary.core.obstacles import conflict, deleted, hold_not_ours, let_go, not_ours, yield_to_rival
-from canary.core.promotion import Template, carries
+from canary.core.promotion import Template, carries, covers, release, same_pods
 from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, insist, retreat, stay, withdraw
 from canary.core.spec import PromotionMode, ScalingMode
 from canary.core.status import Outcome, Phase, Reason
@@ -24,9 +24,8 @@ from canary.core.wording import evidence_line
 
 
 def analysed(facts: Facts) -> Template | None:
-    """Find the template that was analysed: its ReplicaSet's, never the Deployment's, which may have moved on."""
-    canary = facts.seen.canary
-    return None if canary is None else canary.templates.get(facts.rollout.revision)
+    """Find the template that was analysed."""
+    return release(facts.seen.canary, facts.rollout.revision)
 
 
 def former(facts: Facts) -> Template | None:
@@ -42,7 +41,15 @@ def stable_carries(facts: Facts) -> bool:
         return False
     if template is None:  # gone after we copied it
         return facts.rollout.copying and stable.revision not in ("", facts.rollout.baseline)
-    return carries(stable, template, facts.spec.promotion)
+    if carries(stable, template, facts.spec.promotion, _before(facts)):
+        return True
+    written = facts.rollout.copying and stable.revision not in ("", facts.rollout.baseline)
+    return written and covers(stable, template, facts.spec.promotion)
+
+
+def _before(facts: Facts) -> Template | None:
+    """Find the canary's template from before the release, as long as it has a ReplicaSet."""
+    return release(facts.seen.canary, facts.status.promoted)
 
 
 def carried(facts: Facts) -> bool:
@@ -175,7 +182,9 @@ def was_promoted(facts: Facts) -> bool:
     if not facts.rollout.copying or stable.revision == facts.rollout.baseline:
         return False
     template = analysed(facts)
-    return template is None or carries(stable, template, mode)
+    if template is None or carries(stable, template, mode):
+        return True
+    return mode is PromotionMode.COPY and same_pods(stable, template)  # stamped by a webhook, it is still the release
 
 
 def settled(facts: Facts) -> bool:

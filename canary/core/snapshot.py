@@ -50,6 +50,7 @@ class Workload:
 
     `revision` is the pod-template-hash of its present template, empty while the Deployment's controller has not seen
     it. `templates` maps each revision that still has a ReplicaSet to its pod template (without the hash label).
+    `selector` holds the labels by which the Deployment and the leaf Service find their pods.
     """
 
     name: str

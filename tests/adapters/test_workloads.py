@@ -133,11 +133,16 @@ class TestWorkload:
     def test_a_deployment_is_put_together_with_what_belongs_to_it(self) -> None:
         deployment = a_deployment()
         found = templates(deployment, [a_replicaset("one")])
-        seen = workload(deployment, found, "one", [a_pod()], autoscaled=True)
+        seen = workload(deployment, found, "one", [a_pod()])
         assert (seen.name, seen.resource_version, seen.revision) == ("web-stable", "31", "one")
-        assert (seen.desired, seen.available, seen.settled, seen.autoscaled) == (2, 2, True, True)
+        assert (seen.desired, seen.available, seen.settled) == (2, 2, True)
         assert (seen.selector, seen.template, seen.templates) == (LABELS, a_template(), found)
         assert [each.name for each in seen.pods] == ["web-one-1"]
+
+    def test_its_pods_are_found_by_its_service_too_and_its_own_labels_count(self) -> None:
+        service = {"spec": {"selector": {"track": "stable", "app": "another"}}}
+        seen = workload(a_deployment(selector={"matchLabels": {"app": "web"}}), {}, "", (), service)
+        assert seen.selector == {"app": "web", "track": "stable"}
 
     @pytest.mark.parametrize(
         ("status", "settled"),
@@ -153,18 +158,18 @@ class TestWorkload:
     def test_a_rollout_of_the_deployment_is_complete(self, status: Obj, settled: bool) -> None:
         deployment = a_deployment()
         cast("Obj", deployment["status"]).update(status)
-        assert workload(deployment, {}, "", (), autoscaled=False).settled is settled
+        assert workload(deployment, {}, "", ()).settled is settled
 
     @pytest.mark.parametrize(
         ("replicas", "desired"),
         [pytest.param(None, 1, id="absent is one"), pytest.param(0, 0, id="none"), pytest.param(7, 7, id="seven")],
     )
     def test_so_many_pods_are_wanted(self, replicas: int | None, desired: int) -> None:
-        assert workload(a_deployment(replicas=replicas), {}, "", (), autoscaled=False).desired == desired
+        assert workload(a_deployment(replicas=replicas), {}, "", ()).desired == desired
 
     def test_one_scaled_to_nothing_is_settled(self) -> None:
         deployment = {**a_deployment(replicas=0), "status": {"observedGeneration": 4}}
-        assert workload(deployment, {}, "", (), autoscaled=False).settled
+        assert workload(deployment, {}, "", ()).settled
 
 
 def a_pod(status: Obj | None = None, labels: Obj | None = None, spec: Obj | None = None, **meta: object) -> Obj:
