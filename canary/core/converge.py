@@ -53,9 +53,9 @@ def _weights(facts: Facts) -> tuple[Effect, ...]:
 
 
 def _leans_on_nothing(facts: Facts) -> bool:
-    """Tell whether an idle split, edited by hand, must stay: the canary has pods, stable none to take the traffic."""
+    """Tell whether an idle split must stay as it is, or absent: the canary has pods, stable none to take traffic."""
     stable, canary = facts.seen.stable, facts.seen.canary
-    if facts.status.active or canary is None or facts.seen.split is None:
+    if facts.status.active or canary is None:
         return False
     return canary.available > 0 and (stable is None or stable.available == 0)
 

@@ -1,0 +1,28 @@
+"""What is not done to an idle Canary's split: moving traffic onto a side that has no pod for it."""
+
+import pytest
+
+from canary.core.decision import SetWeights
+from canary.core.snapshot import Split, Workload
+from canary.core.status import Phase
+from tests.build import a_snapshot, a_split, a_status, canary, stable, tick
+
+
+@pytest.mark.parametrize(
+    ("split", "on_stable", "written"),
+    [
+        pytest.param(a_split(300), stable(), True, id="an edited one is put back"),
+        pytest.param(None, stable(), True, id="a deleted one is made again"),
+        pytest.param(a_split(300), stable(ready=0), False, id="an edited one stays while stable has no pod"),
+        pytest.param(None, stable(ready=0), False, id="a deleted one stays away while stable has no pod"),
+        pytest.param(a_split(0), stable(ready=0), False, id="one that is as intended is left alone"),
+    ],
+)
+def test_an_idle_split(split: Split | None, on_stable: Workload, *, written: bool) -> None:
+    seen = a_snapshot(a_status(Phase.IDLE, 0), split=split, stable=on_stable, canary=canary("c1", desired=1))
+    assert [type(effect) for effect in tick(seen).effects] == [SetWeights] * written
+
+
+def test_where_neither_side_has_a_pod_the_split_is_as_intended() -> None:
+    seen = a_snapshot(a_status(Phase.IDLE, 0), split=None, stable=stable(ready=0), canary=canary("c1", ready=0))
+    assert [type(effect) for effect in tick(seen).effects] == [SetWeights]
