@@ -10,7 +10,7 @@ from canary.core.decision import Effect, Guard, Notice, Scale, SetTemplate, SetW
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.obstacles import conflict, deleted, miswired, not_ours, waited_enough
-from canary.core.promoting import analysed, former, resting_replicas, stable_carries, was_promoted
+from canary.core.promoting import analysed, former, resting_replicas, stable_carries, unseen, was_promoted
 from canary.core.promotion import promoted
 from canary.core.ripeness import target
 from canary.core.spec import FULL, PromotionMode, ScalingMode
@@ -95,7 +95,7 @@ def _template(facts: Facts) -> tuple[Effect, ...]:
     if promoting and template is not None and not stable_carries(facts):
         wanted = promoted(stable, template, mode)
         return (SetTemplate(deployment=stable.name, resource_version=stable.resource_version, template=wanted),)
-    if facts.status.phase is Phase.ROLLING_BACK and was_promoted(facts):
+    if facts.status.phase is Phase.ROLLING_BACK and was_promoted(facts) and not unseen(facts):
         before = former(facts)
         if before is not None:
             return (SetTemplate(deployment=stable.name, resource_version=stable.resource_version, template=before),)

@@ -15,8 +15,6 @@ from canary.core.questions import Answers, CallGate, GateReply, Unanswered
 from canary.core.snapshot import Snapshot
 from canary.core.spec import WebhookKind
 
-RESTART_GAP = timedelta(minutes=10)  # the most a restart adds to a deadline: a stepped clock must not end a rollout
-
 
 def gather(seen: Snapshot, answers: Answers) -> Facts:
     """Account for time, fold the answers into the evidence, judge it."""
@@ -43,14 +41,22 @@ def _timed(facts: Facts) -> Facts:
     seen, status, rollout = facts.seen, facts.status, facts.rollout
     elapsed, none = seen.elapsed, timedelta()
     at_step = facts.settled and status.weight == rollout.level and rollout.step >= 0
-    gap = none
-    if elapsed == none and seen.counters is None and status.saved_at is not None:
-        # the first look of this process: only the clock on the wall knows how long nobody looked
-        gap = min(max(seen.at - status.saved_at, none), RESTART_GAP)
     rollout = replace(
         rollout,
         dwelt=rollout.dwelt + elapsed if at_step else none,
-        spent=rollout.spent if clock_stopped(facts) else rollout.spent + elapsed + gap,
+        spent=rollout.spent if clock_stopped(facts) else rollout.spent + elapsed + _unwatched(facts),
         exposed=rollout.exposed + (elapsed if status.weight > 0 else none),
     )
     return replace(facts, status=replace(status, rollout=rollout))
+
+
+def _unwatched(facts: Facts) -> timedelta:
+    """Find how long nobody looked, for the first look of a process. Only the clock on the wall knows, and it may lie.
+
+    So it takes half of what is left of the deadline at most: a stepped clock never ends a rollout.
+    """
+    seen, status, none = facts.seen, facts.status, timedelta()
+    if seen.elapsed > none or seen.counters is not None or status.saved_at is None:
+        return none
+    left = max(none, facts.spec.step_timeout - facts.rollout.spent)
+    return min(max(none, seen.at - status.saved_at), left / 2)

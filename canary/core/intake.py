@@ -97,21 +97,25 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     moved = book.manner is not None and book.manner.client != manner.client
     before = Counters.fresh() if facts.counters is None or moved else facts.counters
     counters, increments = counting.advance(before, now.series, at=now.at, born=_births(seen))
-    interval = seen.spec.interval.total_seconds()
+    interval, dark = seen.spec.interval.total_seconds(), _dark(facts, now)
     if before.taken is None:
         seconds = 0.0
         book = books.fold(book, found, Counts(), facts.status.weight)
     else:
         seconds = max(0.1, now.at - before.taken)
         counts = count(_comparable(increments, book.manner, manner), scope, revisions, client=manner.client)
-        stands = standing(now.series, scope, revisions, client=manner.client)
         book = books.fold(book, found, counts, facts.status.weight)
-        book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.status.weight))
+        if dark is None:
+            stands = standing(now.series, scope, revisions, client=manner.client)
+            book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.status.weight))
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
         rollout = replace(rollout, silent=0 if arrived else rollout.silent + 1)
-    status = replace(facts.status, book=replace(book, at=now.at, waited=0.0, manner=manner), rollout=rollout)
-    facts = replace(facts, status=status, counters=counters, interval_over=True)
-    silence = _silence(facts, now)
+    # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them
+    at = now.at if dark is None else max(book.at, _newest(now) or 0.0)
+    book = replace(book, at=at, waited=0.0, manner=manner)
+    facts = replace(facts, status=replace(facts.status, book=book, rollout=rollout), counters=counters)
+    facts = replace(facts, interval_over=True)
+    silence = dark or _no_traffic(facts)
     if silence is None and facts.status.phase is Phase.BAKING and facts.settled and facts.status.weight == FULL:
         # an interval that follows an outage counts once, however long it was: an outage does not bake
         baked = rollout.baked + timedelta(seconds=min(seconds, 1.5 * interval))
@@ -147,9 +151,9 @@ def _silenced(facts: Facts, silence: tuple[Reason, str] | None) -> Facts:
     return replace(facts, status=replace(facts.status, rollout=replace(facts.rollout, silence=silence)))
 
 
-def _silence(facts: Facts, now: Reading) -> tuple[Reason, str] | None:
-    """Say why an answered reading tells nothing."""
-    newest = max((at for s in now.series for at, value in s.samples if math.isfinite(value)), default=None)
+def _dark(facts: Facts, now: Reading) -> tuple[Reason, str] | None:
+    """Say why an answered reading tells nothing about now."""
+    newest = _newest(now)
     if newest is None:
         where = f"{facts.spec.stable.service} and {facts.spec.canary.service}"
         return (
@@ -159,6 +163,16 @@ def _silence(facts: Facts, now: Reading) -> tuple[Reason, str] | None:
     age = now.at - newest
     if age > STALE * facts.seen.scrape.total_seconds():
         return Reason.STALE_DATA, f"the newest sample is {age:.0f} s old"
+    return None
+
+
+def _newest(reading: Reading) -> float | None:
+    """Find when the newest number in a reading was scraped."""
+    return max((at for s in reading.series for at, value in s.samples if math.isfinite(value)), default=None)
+
+
+def _no_traffic(facts: Facts) -> tuple[Reason, str] | None:
+    """Say that the canary gets nothing although it should."""
     if facts.rollout.silent >= SILENT:
         sent = f"no request reached the canary at {facts.status.weight}m in {facts.rollout.silent} intervals"
         return Reason.NO_TRAFFIC, f"{sent}; clients without the mesh, or with a cached profile, do not obey the split"

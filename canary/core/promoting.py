@@ -71,12 +71,13 @@ def finalise(facts: Facts) -> Turn:
 
 
 def gone(facts: Facts) -> bool:
-    """Tell whether what was analysed no longer exists and was not copied yet.
+    """Tell whether what was analysed no longer exists and was not copied yet."""
+    return analysed(facts) is None and not unseen(facts) and not stable_carries(facts)
 
-    While a Deployment's controller has not seen its spec, its ReplicaSets say nothing.
-    """
-    unseen = any(w is not None and not w.revision for w in (facts.seen.canary, facts.seen.stable))
-    return analysed(facts) is None and not unseen and not stable_carries(facts)
+
+def unseen(facts: Facts) -> bool:
+    """Tell whether a Deployment's controller has not seen its spec yet: until then its ReplicaSets say nothing."""
+    return any(side is not None and not side.revision for side in (facts.seen.canary, facts.seen.stable))
 
 
 def give_up(facts: Facts) -> Turn:
@@ -168,10 +169,11 @@ def resting_replicas(facts: Facts) -> int | None:
 def restored(facts: Facts) -> bool:
     """Tell whether stable has its former template, or there is nothing to restore it from."""
     stable, template = facts.seen.stable, former(facts)
-    if stable is None or not was_promoted(facts):
+    if stable is None or not facts.rollout.copying or facts.rollout.outcome is Outcome.PROMOTED:
         return True
-    # without a revision the Deployment's controller has not seen what we wrote: its ReplicaSets say nothing yet
-    return bool(stable.revision) and (template is None or stable.template == template)
+    if unseen(facts):
+        return False
+    return not was_promoted(facts) or template is None or stable.template == template
 
 
 def was_promoted(facts: Facts) -> bool:
