@@ -9,10 +9,11 @@ from canary.core import guards
 from canary.core.decision import Effect, Guard, Notice, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
+from canary.core.handover import analysed, former, resting_replicas, stable_carries, unseen, was_promoted
 from canary.core.obstacles import conflict, deleted, miswired, not_ours, waited_enough
-from canary.core.promoting import analysed, former, resting_replicas, stable_carries, unseen, was_promoted
 from canary.core.promotion import promoted
 from canary.core.ripeness import target
+from canary.core.snapshot import Workload
 from canary.core.spec import FULL, PromotionMode, ScalingMode
 from canary.core.status import CanaryStatus, Phase, Reason
 
@@ -37,10 +38,9 @@ def _weights(facts: Facts) -> tuple[Effect, ...]:
     status, spec, split = facts.status, facts.spec, facts.seen.split
     if not_ours(facts) or facts.seen.wiring.unsupported or facts.settled:
         return ()
-    if deleted(facts):
-        if split is None or (_leans_on_nothing(facts) and not waited_enough(facts)):
-            return ()
-    elif not status.active and (miswired(facts) or _leans_on_nothing(facts)):
+    if _leans_on_nothing(facts) and not waited_enough(facts):
+        return ()
+    if (deleted(facts) and split is None) or (not status.active and not deleted(facts) and miswired(facts)):
         return ()
     return (
         SetWeights(
@@ -53,11 +53,20 @@ def _weights(facts: Facts) -> tuple[Effect, ...]:
 
 
 def _leans_on_nothing(facts: Facts) -> bool:
-    """Tell whether an idle split must stay as it is, or absent: the canary has pods, stable none to take traffic."""
-    stable, canary = facts.seen.stable, facts.seen.canary
-    if facts.status.active or canary is None:
-        return False
-    return canary.available > 0 and (stable is None or stable.available == 0)
+    """Tell whether a split must stay as it is, or absent: the canary has pods, stable none to take more traffic.
+
+    It was edited, or stable lost its pods after the intent was saved.
+    """
+    split = facts.seen.split
+    more = split is None or split.weights.get(facts.spec.canary.service, 0) > facts.status.weight
+    return more and _pods(facts, facts.seen.canary) > 0 and _pods(facts, facts.seen.stable) == 0
+
+
+def _pods(facts: Facts, side: Workload | None) -> int:
+    """Count the pods of a side that get requests; those of an idle Canary are not read."""
+    if side is None:
+        return 0
+    return side.serving() if facts.status.active else side.available
 
 
 def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:

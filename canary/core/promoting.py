@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from canary.core.facts import Facts
 from canary.core.formats import show_duration, show_weight
+from canary.core.handover import analysed, carried, resting_replicas, restored, stable_carries, unseen, was_promoted
 from canary.core.hazards import (
     aborted,
     fail_aborted,
@@ -16,48 +17,10 @@ from canary.core.hazards import (
     superseded_by,
 )
 from canary.core.obstacles import conflict, deleted, hold_not_ours, let_go, not_ours, yield_to_rival
-from canary.core.promotion import Template, carries, covers, release, same_pods
 from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, insist, retreat, stay, withdraw
-from canary.core.spec import PromotionMode, ScalingMode
+from canary.core.spec import PromotionMode
 from canary.core.status import Outcome, Phase, Reason
 from canary.core.wording import evidence_line
-
-
-def analysed(facts: Facts) -> Template | None:
-    """Find the template that was analysed."""
-    return release(facts.seen.canary, facts.rollout.revision)
-
-
-def former(facts: Facts) -> Template | None:
-    """Find stable's template from before the promotion, in its former ReplicaSet."""
-    stable = facts.seen.stable
-    return None if stable is None else stable.templates.get(facts.rollout.baseline)
-
-
-def stable_carries(facts: Facts) -> bool:
-    """Tell whether stable's Deployment has the release's template."""
-    stable, template = facts.seen.stable, analysed(facts)
-    if stable is None:
-        return False
-    if template is None:  # gone after we copied it
-        return facts.rollout.copying and stable.revision not in ("", facts.rollout.baseline)
-    if carries(stable, template, facts.spec.promotion, _before(facts)):
-        return True
-    written = facts.rollout.copying and stable.revision not in ("", facts.rollout.baseline)
-    return written and covers(stable, template, facts.spec.promotion)
-
-
-def _before(facts: Facts) -> Template | None:
-    """Find the canary's template from before the release, as long as it has a ReplicaSet."""
-    return release(facts.seen.canary, facts.status.promoted)
-
-
-def carried(facts: Facts) -> bool:
-    """Tell whether stable runs the release on all its pods."""
-    stable = facts.seen.stable
-    if stable is None or not stable.settled or not stable_carries(facts):
-        return False
-    return stable.desired > 0 and stable.serving(stable.revision) >= stable.desired
 
 
 def finalise(facts: Facts) -> Turn:
@@ -73,11 +36,6 @@ def finalise(facts: Facts) -> Turn:
 def gone(facts: Facts) -> bool:
     """Tell whether what was analysed no longer exists and was not copied yet."""
     return analysed(facts) is None and not unseen(facts) and not stable_carries(facts)
-
-
-def unseen(facts: Facts) -> bool:
-    """Tell whether a Deployment's controller has not seen its spec yet: until then its ReplicaSets say nothing."""
-    return any(side is not None and not side.revision for side in (facts.seen.canary, facts.seen.stable))
 
 
 def give_up(facts: Facts) -> Turn:
@@ -102,12 +60,20 @@ def end_promotion(facts: Facts) -> Turn:
 
 
 def newer(facts: Facts) -> bool:
-    """Tell whether unanalysed pods would get the canary's traffic."""
-    return bool(superseded_by(facts)) and facts.status.weight > 0 and retreat(facts) == 0
+    """Tell whether unanalysed pods would get the canary's traffic, or what was analysed is waited for in vain."""
+    return bool(superseded_by(facts)) and retreat(facts) == 0 and (facts.status.weight > 0 or _passed_over(facts))
+
+
+def _passed_over(facts: Facts) -> bool:
+    """Tell whether whoever promotes has a newer revision to promote instead of the analysed one."""
+    return facts.spec.promotion is PromotionMode.EXTERNAL and not stable_carries(facts)
 
 
 def step_aside(facts: Facts) -> Turn:
-    """Take the traffic off a canary that is no longer what was analysed; the promotion goes on."""
+    """Take the traffic off a canary that is no longer what was analysed; the promotion goes on, if it is ours."""
+    if _passed_over(facts):
+        revision = facts.rollout.revision
+        return withdraw(facts, f"{superseded_by(facts)} landed before stable was made to carry {revision}.")
     message = (
         f"{superseded_by(facts)} landed while {facts.rollout.revision} is promoted:"
         " traffic goes to stable until that is done."
@@ -158,37 +124,6 @@ def ending(facts: Facts) -> Reason:
     return rollout.fault or Reason.ROLLED_BACK
 
 
-def resting_replicas(facts: Facts) -> int | None:
-    """Say how many replicas the canary has after the rollout, where that is ours to set."""
-    canary, spec = facts.seen.canary, facts.spec
-    if canary is None or spec.scaling is ScalingMode.NONE or canary.autoscaled:
-        return None
-    return facts.rollout.found_replicas if spec.idle_replicas is None else spec.idle_replicas
-
-
-def restored(facts: Facts) -> bool:
-    """Tell whether stable has its former template, or there is nothing to restore it from."""
-    stable, template = facts.seen.stable, former(facts)
-    if stable is None or not facts.rollout.copying or facts.rollout.outcome is Outcome.PROMOTED:
-        return True
-    if unseen(facts):
-        return False
-    return not was_promoted(facts) or template is None or stable.template == template
-
-
-def was_promoted(facts: Facts) -> bool:
-    """Tell whether our promotion reached stable before it was taken back."""
-    stable, mode = facts.seen.stable, facts.spec.promotion
-    if stable is None or mode is PromotionMode.EXTERNAL or facts.rollout.outcome is Outcome.PROMOTED:
-        return False
-    if not facts.rollout.copying or stable.revision == facts.rollout.baseline:
-        return False
-    template = analysed(facts)
-    if template is None or carries(stable, template, mode):
-        return True
-    return mode is PromotionMode.COPY and same_pods(stable, template)  # stamped by a webhook, it is still the release
-
-
 def settled(facts: Facts) -> bool:
     """Tell whether the split, stable's template and the canary's replicas are as they shall stay."""
     replicas, canary = resting_replicas(facts), facts.seen.canary
@@ -223,11 +158,16 @@ def end_taken_back(facts: Facts) -> Turn:
 
 
 def keep_going(facts: Facts) -> Turn:
-    """Wait for the world to follow; `converge` keeps at it."""
-    reason = ending(facts)
-    if facts.status.reason is reason:
-        return Turn(status=facts.status)
-    return stay(facts, reason, "Nothing is in the way any more; it goes on.")
+    """Wait for the world to follow, and say for what; `converge` keeps at it."""
+    rollout, canary, replicas = facts.rollout, facts.seen.canary, resting_replicas(facts)
+    lacks = [] if facts.settled else ["the split"]
+    if not restored(facts):
+        lacks.append(f"{facts.spec.stable.deployment} to have the template of {rollout.baseline}")
+    if canary is not None and replicas not in (None, canary.desired):
+        lacks.append(f"{canary.name} to be scaled from {canary.desired} to {replicas}")
+    taken_back = f"Revision {rollout.revision} is taken back ({rollout.fault_message.rstrip('.')})"
+    doing = "Traffic returns to stable" if rollout.outcome is Outcome.PROMOTED else taken_back
+    return stay(facts, ending(facts), f"{doing}: waiting for {', '.join(lacks) or 'nothing more'}.")
 
 
 _CONFLICT = Rule(happening=Happening.CONFLICT, when=conflict, follow=yield_to_rival, then="held, nothing is touched")
@@ -256,7 +196,7 @@ PROMOTING = (
         happening=Happening.NEW_REVISION,
         when=newer,
         follow=step_aside,
-        then="weight 0, the analysed one is still promoted",
+        then="weight 0, the analysed one is still promoted; External: Superseded",
     ),
     _NOT_OURS,
     Rule(happening=Happening.PODS_LOST, when=lost, follow=follow_pods, then="weight to what the ready pods carry"),

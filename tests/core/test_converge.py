@@ -1,9 +1,10 @@
-"""What is not done to an idle Canary's split: moving traffic onto a side that has no pod for it."""
+"""What is not done to a split: moving traffic onto a side that has no pod for it."""
 
 import pytest
 
 from canary.core.decision import SetWeights
 from canary.core.snapshot import Split, Workload
+from canary.core.spec import Weight
 from canary.core.status import Phase
 from tests.build import a_snapshot, a_split, a_status, canary, stable, tick
 
@@ -25,4 +26,23 @@ def test_an_idle_split(split: Split | None, on_stable: Workload, *, written: boo
 
 def test_where_neither_side_has_a_pod_the_split_is_as_intended() -> None:
     seen = a_snapshot(a_status(Phase.IDLE, 0), split=None, stable=stable(ready=0), canary=canary("c1", ready=0))
+    assert [type(effect) for effect in tick(seen).effects] == [SetWeights]
+
+
+@pytest.mark.parametrize(
+    ("live", "ready", "written"),
+    [
+        pytest.param(1000, 1, True, id="stable has a pod"),
+        pytest.param(1000, 0, False, id="stable lost its pods since the intent was saved"),
+    ],
+)
+def test_the_split_of_a_rollback_that_was_saved_before(live: Weight, ready: int, *, written: bool) -> None:
+    seen = a_snapshot(a_status(Phase.ROLLING_BACK, 0), split=a_split(live), stable=stable(ready=ready))
+    assert [type(effect) for effect in tick(seen).effects] == [SetWeights] * written
+
+
+def test_traffic_is_taken_from_a_canary_without_pods_even_so() -> None:
+    seen = a_snapshot(
+        a_status(Phase.ROLLING_BACK, 0), split=a_split(1000), stable=stable(ready=0), canary=canary(ready=0)
+    )
     assert [type(effect) for effect in tick(seen).effects] == [SetWeights]

@@ -195,7 +195,9 @@ def ending(phase: Phase) -> dict[Happening, Cell]:
             says="Stable is ready again",
         ),
         Happening.NOT_OURS: Cell(seen=replace(rest, split=FOREIGN), phase=phase, weight=0, reason=Reason.NOT_OURS),
-        Happening.OTHERWISE: Cell(seen=rest, phase=phase, weight=0, reason=why, effects=(Scale,), says="as before"),
+        Happening.OTHERWISE: Cell(
+            seen=rest, phase=phase, weight=0, reason=why, effects=(Scale,), says="scaled from 3 to 1"
+        ),
     }
 
 

@@ -10,8 +10,8 @@ from canary.core.decision import SetTemplate
 from canary.core.promotion import promoted, release
 from canary.core.snapshot import Snapshot
 from canary.core.spec import PromotionMode
-from canary.core.status import Phase
-from tests.build import a_snapshot, a_split, a_status, a_template, canary, stable, tick
+from canary.core.status import Phase, Reason
+from tests.build import a_snapshot, a_split, a_status, a_template, canary, released, stable, tick
 
 Template = Mapping[str, object]
 LATE = timedelta(minutes=31)
@@ -83,6 +83,13 @@ class TestExternal:
         forgotten = {"c2": seen.canary.templates["c2"]}
         assert tick(replace(seen, canary=replace(seen.canary, templates=forgotten))).status.phase is Phase.FINALISING
 
+    def test_a_newer_revision_is_not_kept_waiting_for_one_that_nobody_will_promote(self) -> None:
+        seen = external({"checksum": "2"}, {"checksum": "1"}, {"checksum": "1"})
+        assert seen.canary is not None
+        newer = replace(seen.canary, revision="c3", templates={**seen.canary.templates, "c3": a_template("c3")})
+        status = tick(replace(seen, canary=newer)).status
+        assert (status.phase, status.weight, status.reason) == (Phase.ROLLING_BACK, 0, Reason.SUPERSEDED)
+
 
 def stamped(template: Template) -> Snapshot:
     """Look at a promotion whose template an admission webhook has changed."""
@@ -113,3 +120,13 @@ class TestStamped:
         same = a_template("c2", app="web-stable", team="blue")
         seen = a_snapshot(a_status(Phase.PROMOTING, 1000), stable=stable("s1", template=same))
         assert any(isinstance(effect, SetTemplate) for effect in tick(seen).effects)
+
+
+def test_stable_is_restored_although_the_canary_deployment_is_paused_with_another_template() -> None:
+    known = {"c2": a_template("c2", app="web-canary")}
+    seen = a_snapshot(
+        a_status(Phase.ROLLING_BACK, 0, copying=True), stable=released(), canary=canary("", templates=known, desired=1)
+    )
+    restored = [effect.template for effect in tick(seen).effects if isinstance(effect, SetTemplate)]
+    assert restored == [a_template("s1", app="web-stable")]
+    assert "waiting for web-stable to have the template of s1" in tick(seen).status.message
