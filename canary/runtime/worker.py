@@ -13,6 +13,7 @@ from canary.errors import Conflict, Forbidden, LeaseLost, Rejected, Unreachable
 from canary.runtime.queue import DelayQueue
 from canary.runtime.tick import World, tick
 
+AGAIN = timedelta(seconds=0.5)  # the most until another look after a conflict; the watch is mostly quicker
 NO_HURRY = 5.0  # seconds, the least before another try
 
 
@@ -33,8 +34,8 @@ async def work(queue: DelayQueue, world: World) -> Never:
 def _sort(key: Key, error: Exception, queue: DelayQueue, world: World) -> None:
     """Decide by the kind of error. What was saved meanwhile is found again: the ledger knows what it grew from."""
     match error:
-        case Conflict():
-            queue.retry(key)
+        case Conflict():  # no failure, and no back-off that grows: it may be a rollback that waits
+            queue.done(key, AGAIN)
         case Unreachable(retry_after=after):
             world.herald.fault(key, error)
             queue.retry(key, after)

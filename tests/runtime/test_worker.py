@@ -137,6 +137,15 @@ async def test_a_conflict_is_no_news_and_is_looked_at_again_within_a_second(all_
     assert all_of_it.crier.faults == []
 
 
+async def test_a_busy_writer_beside_us_does_not_slow_us_down(all_of_it: Everything) -> None:
+    all_of_it.holds(a_snapshot(status=idle()))
+    all_of_it.town.trouble("save", *[Conflict("someone wrote")] * 20)
+    async with working(all_of_it) as queue:
+        queue.put(WEB)
+        await pass_time(11)
+    assert all_of_it.journal[-3:] == ["look", "save", "tell"]
+
+
 async def test_a_bug_in_one_canary_does_not_stop_another(all_of_it: Everything) -> None:
     all_of_it.holds(a_snapshot(key=SHOP, status=idle()))
     all_of_it.town.trouble("look", *[ZeroDivisionError("a bug") for _ in range(20)])
