@@ -12,7 +12,8 @@ import structlog
 from canary.core.decision import Decision, Notice
 from canary.core.judgement import GateView
 from canary.core.snapshot import Key, Snapshot
-from canary.errors import CanaryError, Unreachable
+from canary.core.status import Reason
+from canary.errors import CanaryError, Forbidden, Unreachable
 from canary.runtime.telemetry import Telemetry
 
 log = structlog.get_logger()
@@ -72,6 +73,11 @@ class PublicHerald:
             log.warning("tick.failed", canary=str(key), system=system, error=error.hint)
         else:
             log.error("tick.crashed", canary=str(key), exc_info=error)
+
+    def refused(self, seen: Snapshot, error: CanaryError) -> None:
+        """Tell where people look, with the API server's words: what is missing is theirs to give."""
+        reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.REJECTED
+        self._publish(seen, Notice(reason=reason, message=error.hint, warning=True))
 
     def gone(self, key: Key) -> None:
         """Forget a Canary that was deleted."""

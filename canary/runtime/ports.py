@@ -10,6 +10,7 @@ from canary.core.counters import Series
 from canary.core.decision import Decision, Effect
 from canary.core.questions import CallGate, GateReply
 from canary.core.snapshot import Key, Snapshot
+from canary.errors import CanaryError
 
 
 class Cluster(Protocol):
@@ -47,6 +48,9 @@ class Herald(Protocol):
 
     def fault(self, key: Key, error: Exception) -> None:
         """Tell that a tick could not be finished."""
+
+    def refused(self, seen: Snapshot, error: CanaryError) -> None:
+        """Tell that the API server does not let us write: no waiting heals that."""
 
     def gone(self, key: Key) -> None:
         """Forget a Canary that no longer exists."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from canary.core.decide import decide, questions
-from canary.core.snapshot import Key
+from canary.core.decision import Decision
+from canary.core.snapshot import Key, Snapshot
+from canary.errors import Forbidden, Rejected
 from canary.runtime.ask import Oracle, ask
 from canary.runtime.ledger import Ledger
 from canary.runtime.ports import Clock, Cluster, Herald
@@ -39,6 +41,16 @@ async def tick(key: Key, world: World) -> timedelta | None:
     seen = world.ledger.recall(looked, begun)
     answers = await ask(questions(seen), world.oracle, PATIENCE)
     decision = decide(seen, answers)
+    try:
+        await _act(seen, decision, world, begun)
+    except (Forbidden, Rejected) as error:
+        world.herald.refused(seen, error)
+        raise
+    return decision.requeue_after
+
+
+async def _act(seen: Snapshot, decision: Decision, world: World, begun: float) -> None:
+    """Save, then perform, then tell."""
     if decision.save:
         seen = await world.cluster.save_status(seen, decision)
     world.ledger.keep(seen, decision, begun)
@@ -48,4 +60,3 @@ async def tick(key: Key, world: World) -> timedelta | None:
     finally:
         # also where an effect failed: the status is saved, so no later tick would find the change of reason again
         world.herald.tell(seen, decision, timedelta(seconds=world.clock.monotonic() - begun))
-    return decision.requeue_after

@@ -159,6 +159,18 @@ class TestWorking:
             assert 'canary_dropped_total{kind="event"} 1.0' in page
         assert (await status(near))["promoted"]
 
+    async def test_a_right_that_is_missing_is_told_where_people_look(
+        self, near: Neighbourhood, lines: list[EventDict]
+    ) -> None:
+        near.plane.faults.add(Fault(answer=403, method="POST", path=".*/trafficsplits", agent="canary"))
+        async with running(settings(near), lines) as run:
+            assert (await run.until("tick.failed"))["system"] == "Forbidden"
+            async with asyncio.timeout(10):
+                while "Forbidden" not in [reason for reason, _ in await events_of(near)]:  # noqa: ASYNC110 - asks a server
+                    await asyncio.sleep(0.05)
+        message = next(message for reason, message in await events_of(near) if reason == "Forbidden")
+        assert message.startswith("POST /apis/split.smi-spec.io/v1alpha1/namespaces/town/trafficsplits: 403")
+
     async def test_prometheus_is_found_by_vizs_annotation(self, near: Neighbourhood, lines: list[EventDict]) -> None:
         viz = {
             "name": "linkerd-viz",

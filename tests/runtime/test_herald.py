@@ -16,7 +16,7 @@ from canary.core.decision import Decision, Notice, SetWeights
 from canary.core.judgement import GateView, Judgement, Verdict
 from canary.core.snapshot import Snapshot
 from canary.core.status import CanaryStatus, Reason
-from canary.errors import ClusterUnreachable, Forbidden
+from canary.errors import CanaryError, ClusterUnreachable, Forbidden, Rejected
 from canary.runtime.herald import PublicHerald
 from canary.runtime.telemetry import Telemetry
 from tests.runtime.world import WEB, a_snapshot, idle, progressing
@@ -134,6 +134,18 @@ def test_a_failed_tick_is_a_line_and_a_count(square: Square, error: Exception, l
     assert (line["canary"], line["log_level"]) == ("town/web", level)
     assert f'canary_errors_total{{system="{system}"}} 1.0' in square.metrics()
     assert (line["exc_info"] is error) if level == "error" else (line["error"] == str(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(Forbidden("PATCH /x: 403 no"), Reason.FORBIDDEN, id="rights"),
+        pytest.param(Rejected("PATCH /x: 422 no"), Reason.REJECTED, id="a write that is none"),
+    ],
+)
+def test_a_write_that_we_may_not_do_becomes_an_event(square: Square, error: CanaryError, reason: Reason) -> None:
+    square.herald.refused(square.seen(idle()), error)
+    assert square.published == [Notice(reason=reason, message=error.hint, warning=True)]
 
 
 def test_a_deleted_canary_leaves_no_series(square: Square) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from canary.core.decision import SetWeights
 from canary.core.status import CanaryStatus, Phase, Reason
-from canary.errors import ClusterUnreachable, Conflict, MetricsUnreachable
+from canary.errors import CanaryError, ClusterUnreachable, Conflict, Forbidden, MetricsUnreachable, Rejected
 from canary.runtime.tick import PATIENCE, tick
 from tests.runtime.virtual import pass_time
 from tests.runtime.world import WEB, Everything, a_snapshot, a_spec, a_split, a_workload, idle, progressing
@@ -98,6 +98,17 @@ class TestWhenItFails:
         await tick(WEB, all_of_it.world)
         told = [notice.reason for _, decision, _ in all_of_it.crier.told for notice in decision.notices]
         assert told.count(Reason.STEP_TIMEOUT) == 1
+
+    @pytest.mark.parametrize("word", ["save", "SetWeights"])
+    @pytest.mark.parametrize("error", [Forbidden("may not patch"), Rejected("not like that")])
+    async def test_a_write_that_the_api_server_does_not_let_us_do_is_told_to_people(
+        self, all_of_it: Everything, word: str, error: CanaryError
+    ) -> None:
+        all_of_it.holds(a_snapshot(status=UNSEEN, split=None, guarded=False))
+        all_of_it.town.trouble(word, error)
+        with pytest.raises(type(error)):
+            await tick(WEB, all_of_it.world)
+        assert all_of_it.crier.refusals == [error]
 
     async def test_a_failed_look_decides_nothing(self, all_of_it: Everything) -> None:
         all_of_it.town.trouble("look", ClusterUnreachable("503"))

@@ -14,7 +14,7 @@ from canary.core.questions import CallGate, GateReply
 from canary.core.snapshot import Key, Pod, Snapshot, Split, Workload
 from canary.core.spec import CanarySpec
 from canary.core.status import CanaryStatus, Phase, Reason, Rollout
-from canary.errors import Conflict, GateUnreachable
+from canary.errors import CanaryError, Conflict, GateUnreachable
 from canary.runtime.ask import Oracle
 from canary.runtime.ledger import Ledger
 from canary.runtime.readings import Readings
@@ -234,6 +234,7 @@ class Crier:
     journal: list[str]
     told: list[tuple[Snapshot, Decision, timedelta]] = field(default_factory=list)
     faults: list[tuple[Key, Exception]] = field(default_factory=list)
+    refusals: list[CanaryError] = field(default_factory=list)
     left: list[Key] = field(default_factory=list)
 
     def tell(self, seen: Snapshot, decision: Decision, took: timedelta) -> None:
@@ -243,6 +244,9 @@ class Crier:
     def fault(self, key: Key, error: Exception) -> None:
         self.journal.append("fault")
         self.faults.append((key, error))
+
+    def refused(self, seen: Snapshot, error: CanaryError) -> None:
+        self.refusals.append(error)
 
     def gone(self, key: Key) -> None:
         self.left.append(key)
