@@ -54,7 +54,7 @@ async def scraped(stage: Stage, namespace: str, at: float) -> float:
 async def play(stage: Stage) -> None:
     """The same revision goes on, without an extra step, and every request is in the evidence once."""
     scene = await stage.scene("killed", rps=RPS)
-    await scene.canary(dwell="4s")
+    await scene.canary(dwell="4s", gates={"successRate": {"min": "98%"}})
     books = Books(scene)
     keeping = asyncio.create_task(books.keep())
     try:

@@ -8,7 +8,7 @@ from e2e.stage import Stage
 async def play(stage: Stage) -> None:
     """Traffic returns to stable before the object goes; split, Services and Deployments stay."""
     scene = await stage.scene("deleted", rps=20)
-    await scene.canary(dwell="60s")
+    await scene.canary(dwell="60s", gates={"successRate": {"min": "98%"}})
     await scene.ship(RELEASE="2")
     await scene.at_least(100)
     await stage.api.delete(scene.path("canaries", seed.APEX))

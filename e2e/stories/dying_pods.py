@@ -8,7 +8,7 @@ from e2e.stage import Stage
 async def play(stage: Stage) -> None:
     """Their weight is withdrawn at once although no failure was counted; at the deadline it is CanaryNotReady."""
     scene = await stage.scene("dying-pods", rps=20)
-    await scene.canary(stepTimeout="25s", dwell="30s")
+    await scene.canary(stepTimeout="25s", dwell="30s", gates={"successRate": {"min": "98%"}})
     await scene.ship(LAB_CRASH="after 15s")
     await scene.at_least(100)
 

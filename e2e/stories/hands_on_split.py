@@ -9,7 +9,7 @@ NAME = "yamtam-canary"
 async def play(stage: Stage) -> None:
     """Both are put back within a tick and reported; the rollout goes on; the younger Canary touches nothing."""
     scene = await stage.scene("hands-on", rps=20)
-    await scene.canary(dwell="60s")
+    await scene.canary(dwell="60s", gates={"successRate": {"min": "98%"}})
     await scene.ship(RELEASE="2")
     await scene.at_least(100)
     other = seed.canary({"route": {"name": NAME}}, namespace=scene.namespace)
