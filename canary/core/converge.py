@@ -132,11 +132,11 @@ def repairs(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> 
     if split is None:
         message = f"TrafficSplit {spec.route_name} was gone; it is created again at {show_weight(facts.status.weight)}."
         return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True),)
-    live = split.weights.get(spec.canary.service)
-    if split.editor == OURS or (live == before.weight and split.exact):
+    as_before = facts.own_backends and split.weights[spec.canary.service] == before.weight and split.exact
+    if split.editor == OURS or as_before:
         return ()
     who = f" by {split.editor}" if split.editor else ""
-    message = (
-        f"TrafficSplit {split.name} was changed{who}: {live}m instead of {show_weight(before.weight)}; it is put back."
-    )
+    live = ", ".join(f"{name} {show_weight(weight)}" for name, weight in sorted(split.weights.items())) or "no backends"
+    wanted = f"{spec.canary.service} {show_weight(before.weight)}"
+    message = f"TrafficSplit {split.name} was changed{who} to {live}, where {wanted} was meant; it is put back."
     return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True),)

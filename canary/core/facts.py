@@ -48,7 +48,15 @@ class Facts:
     def settled(self) -> bool:
         """Whether the live split is as intended."""
         split = self.seen.split
-        return split is not None and split.exact and split.weights.get(self.spec.canary.service) == self.status.weight
+        if split is None or not split.exact or not self.own_backends:
+            return False
+        return split.weights[self.spec.canary.service] == self.status.weight
+
+    @property
+    def own_backends(self) -> bool:
+        """Whether the live split is between the two leaves, and nothing else."""
+        split, spec = self.seen.split, self.spec
+        return split is not None and set(split.weights) == {spec.stable.service, spec.canary.service}
 
 
 def clock_stopped(facts: Facts) -> bool:

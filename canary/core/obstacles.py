@@ -85,11 +85,14 @@ def hold_miswired(facts: Facts) -> Turn:
 
 
 def not_ours(facts: Facts) -> bool:
-    """Tell whether the live split is about another service or other backends."""
-    split, spec = facts.seen.split, facts.spec
+    """Tell whether the live split is another service's.
+
+    Other backends are refused at first sight only: in a split that we took over they are an edit, and are put back.
+    """
+    split = facts.seen.split
     if split is None:
         return False
-    return split.service != spec.service or set(split.weights) != {spec.stable.service, spec.canary.service}
+    return split.service != facts.spec.service or not (facts.status.promoted or facts.own_backends)
 
 
 def hold_not_ours(facts: Facts) -> Turn:

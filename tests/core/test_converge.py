@@ -13,6 +13,9 @@ from tests.build import a_snapshot, a_split, a_status, canary, stable, tick
     ("split", "on_stable", "written"),
     [
         pytest.param(a_split(300), stable(), True, id="an edited one is put back"),
+        pytest.param(
+            a_split(weights={"web-stable": 700, "other": 300}), stable(), True, id="other backends are put back"
+        ),
         pytest.param(None, stable(), True, id="a deleted one is made again"),
         pytest.param(a_split(300), stable(ready=0), False, id="an edited one stays while stable has no pod"),
         pytest.param(None, stable(ready=0), False, id="a deleted one stays away while stable has no pod"),
@@ -46,3 +49,12 @@ def test_traffic_is_taken_from_a_canary_without_pods_even_so() -> None:
         a_status(Phase.ROLLING_BACK, 0), split=a_split(1000), stable=stable(ready=0), canary=canary(ready=0)
     )
     assert [type(effect) for effect in tick(seen).effects] == [SetWeights]
+
+
+def test_a_rollback_takes_a_third_backend_out_again() -> None:
+    third = a_split(weights={"web-stable": 0, "web-canary": 900, "third": 100}, editor="somebody")
+    decision = tick(a_snapshot(a_status(Phase.ROLLING_BACK, 0), split=third))
+    (effect,) = decision.effects
+    assert isinstance(effect, SetWeights)
+    assert effect.weights == {"web-stable": 1000, "web-canary": 0}
+    assert "somebody" in decision.notices[0].message

@@ -40,7 +40,7 @@ IDLE, PROGRESSING, BAKING = Phase.IDLE, Phase.PROGRESSING, Phase.BAKING
 PROMOTING, FINALISING, ROLLING_BACK = Phase.PROMOTING, Phase.FINALISING, Phase.ROLLING_BACK
 RESTING = {IDLE: 0, PROGRESSING: 100, BAKING: 1000, PROMOTING: 1000, FINALISING: 0, ROLLING_BACK: 0}
 RIVAL = Wiring(rival="web-older")
-FOREIGN = a_split(300, weights={"web-stable": 700, "other": 300})
+FOREIGN = a_split(300, service="other")
 HANGING = {"": OpenRequests(open_time=0.01, requests=900, excess=200, in_a_row=3)}
 
 
