@@ -1,0 +1,119 @@
+"""From evidence to one verdict, with the numbers and the culprit in words."""
+
+from dataclasses import replace
+
+import pytest
+
+from canary.core.book import Book
+from canary.core.counts import Counts, Version, What
+from canary.core.gates import Metric, gates
+from canary.core.judgement import Verdict, describe, judge, wanted
+from canary.core.spec import CanarySpec
+from canary.core.status import Reason
+from canary.core.unanswered import OpenRequests
+from tests.build import BAD, CALM, GOOD, a_book, a_spec, counts
+
+ROUTED = {"successRate": {"min": "99%"}, "routes": [{"name": "GET /", "successRate": {"min": "99%"}}]}
+HUNG = OpenRequests(open_time=0.01, requests=900, excess=200, in_a_row=3)
+
+
+def at(place: str, canary: tuple[float, float], stable: tuple[float, float], *pods: tuple[float, float]) -> Counts:
+    made = Counts()
+    for version, (requests, failures) in ((Version.CANARY, canary), (Version.STABLE, stable)):
+        made.sums[version, place, What.ANSWERED] = requests
+        made.sums[version, place, What.FAILED] = failures
+    for number, (requests, failures) in enumerate(pods):
+        made.pods[place, f"c2-{number}"] = [requests, failures]
+    return made
+
+
+def both(*parts: Counts) -> Counts:
+    made = Counts()
+    for part in parts:
+        made.sums.update(part.sums)
+        made.pods.update(part.pods)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("intervals", "verdict", "fault"),
+    [
+        pytest.param(GOOD, Verdict.PASS, None, id="good"),
+        pytest.param(CALM, Verdict.HOLD, None, id="too little"),
+        pytest.param(BAD, Verdict.FAIL, Reason.SUCCESS_RATE, id="bad"),
+    ],
+)
+def test_one_gate(intervals: tuple[Counts, ...], verdict: Verdict, fault: Reason | None) -> None:
+    spec = a_spec()
+    found = judge(a_book(*intervals), gates(spec, ()), spec)
+    assert (found.verdicts, found.fault) == ({"service: success rate": verdict}, fault)
+    assert found.passed == (verdict is Verdict.PASS)
+
+
+def test_a_culprit_is_named_with_its_numbers_route_first() -> None:
+    spec = a_spec(gates=ROUTED)
+    bad = both(at("", (200, 30), (1800, 2)), at("GET /", (200, 30), (1800, 2), (100, 29), (100, 1)))
+    found = judge(a_book(*[bad] * 4, of=gates(spec, ())), gates(spec, ()), spec)
+    assert found.route == "GET /"
+    assert found.message.startswith("GET /: success rate: 15% of 800 canary requests failed (stable 0.11% of 7200)")
+    assert "pod c2-0 has 116 of the 120 failures" in found.message
+    assert "100:1 decide" in found.message
+
+
+def test_where_only_the_service_crosses_it_points_to_the_route() -> None:
+    spec = a_spec(gates=ROUTED)
+    bad = both(at("", (300, 60), (2700, 2)), at("GET /", (12, 1), (100, 0)))
+    found = judge(a_book(*[bad] * 3, of=gates(spec, ())), gates(spec, ()), spec)
+    assert found.verdicts["GET /: success rate"] is not Verdict.FAIL
+    assert (found.route, "it points to GET /: success rate" in found.message) == ("GET /", True)
+
+
+def hanging(policy: str) -> tuple[Book, CanarySpec]:
+    spec = a_spec(gates={"successRate": {"min": "99%"}, "unanswered": policy})
+    return replace(a_book(*GOOD), open={"": HUNG}), spec
+
+
+@pytest.mark.parametrize(
+    ("policy", "fault", "passed"),
+    [("Rollback", Reason.UNANSWERED, False), ("Hold", None, False), ("Ignore", None, True)],
+)
+def test_hanging_requests(policy: str, fault: Reason | None, *, passed: bool) -> None:
+    book, spec = hanging(policy)
+    found = judge(book, gates(spec, ()), spec)
+    assert (found.fault, found.passed) == (fault, passed)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        pytest.param((300.0, 500.0), "at most 1% may take longer than 300 ms", id="a bound"),
+        pytest.param((200.0, 500.0), "(judged at 500 ms, passed at 200 ms: the nearest bucket bounds)", id="between"),
+        pytest.param((200.0,), "(judged never, passed at 200 ms", id="above all"),
+        pytest.param((500.0,), "(judged at 500 ms, passed never", id="below all"),
+    ],
+)
+def test_a_limit_between_two_bounds_is_said(bounds: tuple[float, ...], told: str) -> None:
+    (gate,) = gates(a_spec(gates={"latency": {"p99": "300ms"}}), bounds)
+    assert told in wanted(gate)
+
+
+def test_latency_is_worded_by_its_bound() -> None:
+    (gate,) = gates(a_spec(gates={"latency": {"p99": "300ms"}}), (300.0,))
+    book = a_book(counts((100, 10), (900, 1), metric=Metric.LATENCY), of=(gate,))
+    assert "10% of 100 canary requests took longer than 300 ms" in describe(gate, book)
+    assert "none of 0 canary requests" in describe(gate, a_book(of=(gate,)))
+
+
+@pytest.mark.parametrize(
+    ("pods", "named"),
+    [
+        pytest.param([(10, 9), (10, 1)], True, id="one has nearly all"),
+        pytest.param([(10, 5), (10, 5)], False, id="both have some"),
+        pytest.param([(10, 9)], False, id="there is but one"),
+        pytest.param([(10, 0), (10, 0)], False, id="nobody failed"),
+    ],
+)
+def test_a_pod_is_named_when_it_has_most_of_the_failures(pods: list[tuple[float, float]], *, named: bool) -> None:
+    (gate,) = gates(a_spec(), ())
+    book = a_book(at("", (20, 10), (100, 0), *pods), of=(gate,))
+    assert ("pod c2-0 has" in describe(gate, book)) == named

@@ -1,0 +1,90 @@
+"""A status is written, and read back as it was; what cannot be read is left out rather than trusted."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from canary.core.gates import gates
+from canary.core.judgement import judge
+from canary.core.record import parse_status, render_status
+from canary.core.status import CanaryStatus, Condition, Outcome, Phase, Reason
+from tests.build import CALM, GOOD, NOW, a_book, a_past, a_spec, a_status
+
+CONDITION = Condition(
+    type="Ready", status=True, reason=Reason.READY, message="Wired and valid.", since=NOW, generation=3
+)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param(CanaryStatus(), id="never seen"),
+        pytest.param(replace(a_status(Phase.IDLE, 0), conditions=(CONDITION,), retried="web-c0-1"), id="idle"),
+        pytest.param(a_status(Phase.PROGRESSING, 300, lost=True, dwelt=timedelta(seconds=7.5)), id="progressing"),
+        pytest.param(a_status(Phase.BAKING, 1000, baked=timedelta(minutes=2), overdue=True), id="baking"),
+        pytest.param(a_status(Phase.PROMOTING, 1000), id="promoting"),
+        pytest.param(
+            a_status(Phase.ROLLING_BACK, 0, fault=Reason.LATENCY, fault_message="slow", outcome=Outcome.ROLLED_BACK),
+            id="rolling back",
+        ),
+    ],
+)
+def test_what_is_written_is_read_back(status: CanaryStatus) -> None:
+    again = parse_status(render_status(status))
+    assert render_status(again) == render_status(status)
+    assert (again.phase, again.weight, again.rollout, again.history) == (
+        status.phase,
+        status.weight,
+        status.rollout,
+        status.history,
+    )
+    assert again.book.evidence == (status.book.evidence if status.active else {})
+
+
+def test_people_see_each_gate_with_its_numbers() -> None:
+    spec = a_spec()
+    book = a_book(*GOOD)
+    shown = render_status(
+        replace(a_status(Phase.PROGRESSING, 500), book=book), judge(book, gates(spec, ()), spec), gates(spec, ())
+    )
+    found = shown["gates"]
+    assert isinstance(found, list)
+    (gate,) = found
+    assert (gate["name"], gate["verdict"], gate["share"]) == ("service: success rate", "Pass", 1.0)
+    assert (gate["canary"], gate["stable"]) == ("0 of 4000", "32 of 36000")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param("Promoted", id="a text"),
+        pytest.param({"phase": "Progressing"}, id="a phase without a rollout"),
+        pytest.param({"phase": 7, "weight": "900", "rollouts": True, "history": {}, "conditions": 1}, id="other types"),
+        pytest.param({"history": [{"id": "x"}, None], "conditions": [{"type": "Ready"}]}, id="halves"),
+        pytest.param({"phase": "Baking", "rollout": {"id": "a", "revision": "b", "startedAt": "now"}}, id="no time"),
+    ],
+)
+def test_what_cannot_be_read_is_idle(record: object) -> None:
+    status = parse_status(record)
+    assert (status.phase, status.rollout, status.history, status.conditions) == (Phase.IDLE, None, (), ())
+
+
+@pytest.mark.parametrize("text", ["", "1 2 3", "x", "nan " * 48, "-1 " * 48, "inf 0 0 0"])
+def test_evidence_that_no_fold_can_have_left_is_none(text: str) -> None:
+    written = render_status(replace(a_status(Phase.PROGRESSING, 100), book=a_book(*CALM)))
+    evidence = written["evidence"]
+    assert isinstance(evidence, dict)
+    for part in ("gates", "open", "counted"):
+        evidence[part] = {"service: success rate": text}
+    book = parse_status(written).book
+    assert (book.evidence, book.open, book.tallies) == ({}, {}, {})
+
+
+def test_a_past_that_nobody_can_place_is_left_out() -> None:
+    written = render_status(replace(a_status(Phase.IDLE, 0), history=(a_past(), a_past("c3", Outcome.SUPERSEDED))))
+    history = written["history"]
+    assert isinstance(history, list)
+    history[0]["outcome"] = "Exploded"
+    assert [past.revision for past in parse_status(written).history] == ["c3"]
