@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from canary.core.eprocess import Promise
 from canary.core.spec import CanarySpec, Latency, Place, Risk, SuccessRate
@@ -96,6 +97,8 @@ def _at(place: Place, part: float, risk: Risk, bounds: Sequence[float]) -> list[
                         within=within,
                     )
                 )
+            case _:
+                assert_never(rule)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import assert_never
 
 from canary.core import guards
 from canary.core.confirming import (
@@ -96,6 +97,8 @@ def end_step(facts: Facts) -> Turn:
             return insist(facts, replace(facts.status, rollout=rollout, reason=Reason.OVERDUE, message=message))
         case Inconclusive.PROMOTE:
             return _go_on_overdue(facts, within)
+        case _:
+            assert_never(facts.spec.on_inconclusive)
 
 
 def _go_on_overdue(facts: Facts, within: str) -> Turn:
