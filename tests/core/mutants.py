@@ -16,9 +16,9 @@ from canary.core import (
     checkpoint,
     decide,
     gather,
+    handover,
     intake,
     progressing,
-    promoting,
     ripeness,
     rules,
     starting,
@@ -32,7 +32,7 @@ from canary.core.rules import Happening, Rule, Turn
 from canary.core.snapshot import Snapshot
 from canary.core.spec import Weight
 from canary.core.status import CanaryStatus, Phase, Reason
-from tests.core import machine, watcher
+from tests.core import life, watcher
 
 Patch = pytest.MonkeyPatch
 HOURS = timedelta(hours=9)
@@ -40,7 +40,7 @@ HOURS = timedelta(hours=9)
 
 def exchange(patch: Patch, old: object, new: object) -> None:
     """Put `new` wherever the core, or what drives it here, has `old`."""
-    for module in [m for name, m in sys.modules.items() if name.startswith("canary.core.")] + [machine, watcher]:
+    for module in [m for name, m in sys.modules.items() if name.startswith("canary.core.")] + [life, watcher]:
         for name, value in vars(module).copy().items():
             if value is old:
                 patch.setattr(module, name, new)
@@ -76,7 +76,7 @@ def with_rollout(facts: Facts, **fields: object) -> Facts:
 
 def effects_before_status(patch: Patch) -> None:
     """Write the world first and the status afterwards."""
-    patch.setattr(machine.Rollouts, "effects_first", True)
+    patch.setattr(life.Life, "effects_first", True)
 
 
 def effects_without_save(patch: Patch) -> None:
@@ -98,7 +98,7 @@ def nan_passes(patch: Patch) -> None:
         passed = ripeness.passed(facts) or not ripeness.at_bridge(facts)
         return passed and facts.judgement is not None and facts.judgement.against < 1.5
 
-    patch.setattr(intake, "_silence", lambda facts, now: None)
+    patch.setattr(intake, "_dark", lambda facts, now: None)
     patch.setattr(ripeness, "convincing", not_bad)
 
 
@@ -205,12 +205,12 @@ def pause_ignored(patch: Patch) -> None:
 
 def newest_template_promoted(patch: Patch) -> None:
     """Promote what the canary Deployment has now."""
-    exchange(patch, promoting.analysed, lambda facts: facts.seen.canary.template if facts.seen.canary else None)
+    exchange(patch, handover.analysed, lambda facts: facts.seen.canary.template if facts.seen.canary else None)
 
 
 def stable_not_restored(patch: Patch) -> None:
     """Take the traffic back, and leave the release on stable."""
-    exchange(patch, promoting.was_promoted, lambda facts: False)
+    exchange(patch, handover.was_promoted, lambda facts: False)
 
 
 def passed_at_once(patch: Patch) -> None:

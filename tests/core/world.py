@@ -14,7 +14,7 @@ from canary.core.counters import Series
 from canary.core.decide import questions
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.gates import gates
-from canary.core.manifest import as_object, parse_spec, placeholder
+from canary.core.manifest import as_object, last_valid, parse_spec, placeholder
 from canary.core.promotion import promoted
 from canary.core.questions import (
     Answer,
@@ -190,10 +190,14 @@ class World:
     stored: str = "null"
     parsed: tuple[str, CanaryStatus] | None = None
     version: int = 1
+    followed: tuple[dict[str, object], CanarySpec] | None = None
     guarded: bool = False
     deleted_at: datetime | None = None
     split: Split | None = None
     split_version: int = 1
+    rate: float = RATE
+    unsplit: bool = False
+    hidden: str = ""
     wiring: Wiring = field(default_factory=Wiring)
     hooks: dict[str, GateReply | Unanswered] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
@@ -211,11 +215,12 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let requests be sent for a while; a backend without ready pods loses its share to the other."""
         self.mono += seconds
-        weight = self.live
-        canary, stable = self.canary.serving(), self.stable.serving()
-        total = round(RATE * seconds)
+        weight = 0 if self.unsplit else self.live
+        canary = 0 if self.hidden == "canary" else self.canary.serving()
+        stable = 0 if self.hidden == "stable" else self.stable.serving()
+        total = round(self.rate * seconds)
         share = 0 if canary == 0 else total if stable == 0 else round(total * weight / FULL)
-        for side, requests in ((self.canary, share), (self.stable, total - share)):
+        for side, requests in ((self.canary, share), (self.stable, total - share if stable else 0)):
             for revision in side.pods:
                 if side.serving():
                     self.mesh.add(revision, requests * side.ready(revision) // side.serving())
@@ -258,18 +263,22 @@ class World:
             wiring=self.wiring,
             deleted_at=self.deleted_at,
             guarded=self.guarded,
-            stable=self.stable.workload(),
-            canary=self.canary.workload(),
+            stable=None if self.hidden == "stable" else self.stable.workload(),
+            canary=None if self.hidden == "canary" else self.canary.workload(),
         )
         return (ledger or self.ledger).recall(seen, self.mono)
 
     def _spec(self, saved: CanaryStatus) -> tuple[CanarySpec, tuple[Problem, ...]]:
+        if self.followed is not None and self.followed[0] is self.raw:
+            return self.followed[1], ()
         try:
-            return parse_spec(as_object(self.raw, "web")), ()
+            self.followed = (self.raw, parse_spec(as_object(self.raw, "web")))
         except InvalidSpec as error:
             problems = error.problems
+        else:
+            return self.followed[1], ()
         if saved.active and saved.rollout is not None:
-            return parse_spec(as_object(saved.rollout.spec, "web")), problems
+            return last_valid(saved.rollout.spec, self.raw, "web"), problems
         return placeholder("web"), problems
 
     def answer(self, seen: Snapshot) -> Answers:
@@ -319,7 +328,7 @@ class World:
                 template = dict(effect.template)
                 side.push(template, self.revision_of(side, template))
 
-    def put_split(self, weights: dict[str, int] | None, editor: str) -> None:
+    def put_split(self, weights: dict[str, int] | None, editor: str, service: str = "web") -> None:
         """Write or delete the split, as anyone may."""
         self.split_version += 1
         self.split = None
@@ -327,7 +336,7 @@ class World:
             self.split = Split(
                 name="web",
                 resource_version=str(self.split_version),
-                service="web",
+                service=service,
                 weights=weights,
                 editor=editor,
                 exact=sum(weights.values()) == FULL,
