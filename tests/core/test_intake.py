@@ -1,0 +1,213 @@
+"""What is asked of Prometheus, and that each request counts once, across restarts and changes of manner."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from canary.core.book import Tally
+from canary.core.counters import Counters, Series
+from canary.core.decide import questions
+from canary.core.decision import Decision
+from canary.core.questions import Bounds, FindBounds, ReadCounters, Reading, Unanswered
+from canary.core.snapshot import Snapshot, Wiring
+from canary.core.status import Phase, Reason
+from tests.build import DOWN, JUDGED, NOW, TICK, a_book, a_snapshot, a_status, tick
+from tests.load import BEFORE, BOUNDS, SCRAPED, Load, a_reading, at_client, at_server, read_before, since
+
+LATENCY = {"gates": {"successRate": {"min": "99%"}, "latency": {"p99": "300ms"}}}
+ROUTED = {"gates": {"successRate": {"min": "99%"}, "routes": [{"name": "GET /", "successRate": {"min": "99%"}}]}}
+MORE = since(c2=Load(sent=50, failed=1), s1=Load(sent=450))
+
+
+def fresh(**seen: object) -> Snapshot:
+    """Look at a rollout at 100m that has counted nothing so far."""
+    status = replace(a_status(Phase.PROGRESSING, 100), book=a_book())
+    return replace(a_snapshot(status), **seen)  # type: ignore[arg-type] # a table's own columns
+
+
+def tally(decided: Decision, gate: str = JUDGED) -> tuple[float, float]:
+    found = decided.status.book.tallies.get(gate, Tally())
+    return found.canary_requests, found.canary_failures
+
+
+def served(loads: dict[str, Load], at: float = SCRAPED + 10, route: str = "") -> Reading:
+    """Read these totals at the servers."""
+    prefix = "route_" if route else ""
+    series = [s for rev, load in loads.items() for s in load.series(at_server(rev, route), at - 1, (), prefix)]
+    return Reading(at=at, series=tuple(series))
+
+
+class TestAsking:
+    @pytest.mark.parametrize(
+        ("seen", "asks"),
+        [
+            pytest.param(a_snapshot(), True, id="each interval"),
+            pytest.param(a_snapshot(elapsed=timedelta(seconds=4)), False, id="not between two readings"),
+            pytest.param(a_snapshot(elapsed=timedelta(seconds=1), counters=None), True, id="at once after a restart"),
+            pytest.param(a_snapshot(a_status(Phase.PROMOTING, 1000)), True, id="until stable has the release"),
+            pytest.param(a_snapshot(a_status(Phase.FINALISING, 0)), False, id="not once it is decided"),
+            pytest.param(a_snapshot(a_status(Phase.ROLLING_BACK, 0)), False, id="not while it is taken back"),
+            pytest.param(a_snapshot(a_status(Phase.IDLE, 0)), False, id="never when idle"),
+            pytest.param(a_snapshot(wiring=Wiring(rival="web-older")), False, id="nor beside a rival"),
+        ],
+    )
+    def test_for_counters(self, seen: Snapshot, *, asks: bool) -> None:
+        assert any(isinstance(q, ReadCounters) for q in questions(seen)) == asks
+
+    def test_for_what_the_checkpoint_had_counted_after_a_restart_only(self) -> None:
+        times = [q.at for q in questions(a_snapshot(counters=None)) if isinstance(q, ReadCounters)]
+        assert times == [None, SCRAPED]
+        assert [q.at for q in questions(a_snapshot()) if isinstance(q, ReadCounters)] == [None]
+
+    def test_for_bucket_bounds_until_they_are_known(self) -> None:
+        seen = a_snapshot(spec=LATENCY)
+        assert any(isinstance(q, FindBounds) for q in questions(seen))
+        known = tick(seen, bounds=Bounds(bounds=BOUNDS)).status
+        assert known.book.bounds == BOUNDS
+        later = replace(seen, status=known)
+        assert not any(isinstance(q, FindBounds) for q in questions(later))
+        (asked,) = questions(later)
+        assert isinstance(asked, ReadCounters)
+        assert asked.scope.bounds == {300.0}
+
+    @pytest.mark.parametrize("answer", [Unanswered(detail="503"), Bounds(bounds=())])
+    def test_again_where_no_bounds_were_found(self, answer: Bounds | Unanswered) -> None:
+        seen = a_snapshot(spec=LATENCY)
+        decided = tick(seen, bounds=answer)
+        assert any(isinstance(q, FindBounds) for q in questions(replace(seen, status=decided.status)))
+
+
+class TestCounting:
+    def test_what_came_since_the_reading_before(self) -> None:
+        decided = tick(fresh(), reading=a_reading(MORE))
+        assert tally(decided) == (50, 1)
+        assert decided.status.book.at == SCRAPED + 10
+
+    def test_nothing_of_the_first_reading(self) -> None:
+        first = fresh(counters=None, status=replace(fresh().status, book=a_book(at=0.0, manner=None)))
+        decided = tick(first, reading=a_reading(MORE))
+        assert tally(decided) == (0, 0)
+        assert decided.counters is not None
+
+    def test_nothing_of_other_revisions(self) -> None:
+        loads = {**MORE, "c1": Load(sent=900, failed=900), "s0": Load(sent=900)}
+        assert tally(tick(fresh(), reading=a_reading(loads))) == (50, 1)
+
+    @pytest.mark.parametrize(
+        ("recalled", "counted"),
+        [
+            pytest.param(a_reading(BEFORE, at=SCRAPED), (50, 1), id="known: the gap is one interval"),
+            pytest.param(a_reading({}, at=SCRAPED), (0, 0), id="lost: it goes on from the checkpoint"),
+        ],
+    )
+    def test_the_gap_of_a_restart(self, recalled: Reading, counted: tuple[float, float]) -> None:
+        decided = tick(fresh(counters=None), reading=a_reading(MORE), recalled=recalled)
+        assert tally(decided) == counted
+
+    def test_the_gap_once_prometheus_answers_both(self) -> None:
+        seen = fresh(counters=None, elapsed=timedelta())
+        first = tick(seen, reading=a_reading(MORE), recalled=DOWN)
+        assert tally(first) == (0, 0)
+        assert first.counters is None
+        second = tick(replace(seen, status=first.status, elapsed=TICK), reading=a_reading(MORE, at=SCRAPED + 20))
+        assert tally(second) == (50, 1)
+
+    def test_an_outage_as_one_interval_afterwards(self) -> None:
+        first = tick(fresh(), reading=DOWN)
+        assert first.status.book.at == SCRAPED
+        second = tick(fresh(status=first.status), reading=a_reading(MORE, at=SCRAPED + 20))
+        assert tally(second) == (50, 1)
+
+
+class TestTheManner:
+    def test_a_service_is_counted_at_its_servers_where_no_client_is_scraped(self) -> None:
+        before = served(BEFORE, at=SCRAPED)
+        book = a_book(manner=None)
+        seen = fresh(counters=read_before(before), status=replace(fresh().status, book=book))
+        decided = tick(seen, reading=served(MORE))
+        assert tally(decided) == (50, 1)
+        assert "counted at the servers" in decided.status.message
+
+    def test_from_clients_to_servers_nothing_counts_twice(self) -> None:
+        first = tick(fresh(), reading=served(MORE))
+        assert tally(first) == (0, 0)
+        later = {"c2": MORE["c2"] + Load(sent=7), "s1": MORE["s1"]}
+        second = tick(fresh(status=first.status, counters=first.counters), reading=served(later, at=SCRAPED + 20))
+        assert tally(second) == (7, 0)
+
+    def test_where_nothing_is_seen_the_manner_is_as_before(self) -> None:
+        decided = tick(fresh(), reading=a_reading({}))
+        assert decided.status.book.manner == fresh().status.book.manner
+
+    def test_a_bucket_counts_from_the_second_reading_that_asked_for_it(self) -> None:
+        slow = "service: p99 latency"
+        status = replace(a_status(Phase.PROGRESSING, 100), book=a_book(bounds=BOUNDS))
+        seen = a_snapshot(status, spec=LATENCY)
+        first = tick(seen, reading=a_reading(MORE, bounds=(300.0,)))
+        assert tally(first, slow) == (0, 0)
+        later = {"c2": MORE["c2"] + Load(sent=30, slow=2), "s1": MORE["s1"]}
+        again = replace(seen, status=first.status, counters=first.counters)
+        second = tick(again, reading=a_reading(later, at=SCRAPED + 20, bounds=(300.0,)))
+        assert tally(second, slow) == (30, 2)
+
+    def test_a_route_counts_from_the_second_reading_that_asked_for_it(self) -> None:
+        route = "GET /: success rate"
+        seen = a_snapshot(replace(a_status(Phase.PROGRESSING, 100), book=a_book()), spec=ROUTED)
+        routed = served(MORE, route="GET /").series
+        first = tick(seen, reading=Reading(at=SCRAPED + 10, series=(*a_reading(MORE).series, *routed)))
+        assert tally(first, route) == (0, 0)
+        later = {"c2": MORE["c2"] + Load(sent=30, failed=2), "s1": MORE["s1"]}
+        both = (*a_reading(MORE, at=SCRAPED + 20).series, *served(later, SCRAPED + 20, "GET /").series)
+        again = replace(seen, status=first.status, counters=first.counters)
+        second = tick(again, reading=Reading(at=SCRAPED + 20, series=both))
+        assert tally(second, route) == (30, 2)
+        assert tally(second) == (50, 1)
+
+
+class TestSilence:
+    @pytest.mark.parametrize(
+        ("reading", "reason", "says"),
+        [
+            pytest.param(DOWN, Reason.METRICS_UNREACHABLE, "connection refused", id="an outage"),
+            pytest.param(a_reading({}), Reason.NO_DATA, "no meshed client", id="nothing"),
+            pytest.param(
+                Reading(at=SCRAPED + 10, series=(Series(at_client("c2"), ((SCRAPED + 9, float("nan")),)),)),
+                Reason.NO_DATA,
+                "Prometheus has no requests",
+                id="no number",
+            ),
+            pytest.param(
+                a_reading(BEFORE, scraped=SCRAPED - 20), Reason.STALE_DATA, "sample is 30 s old", id="old numbers"
+            ),
+        ],
+    )
+    def test_holds_and_says_why(self, reading: Reading | Unanswered, reason: Reason, says: str) -> None:
+        decided = tick(a_snapshot(), reading=reading)
+        assert (decided.status.weight, decided.status.reason) == (100, reason)
+        assert says in decided.status.message
+        assert decided.judgement is not None
+        assert decided.judgement.passed is False
+
+    def test_lasts_until_the_next_reading(self) -> None:
+        first = tick(a_snapshot(), reading=DOWN)
+        between = a_snapshot(first.status, elapsed=timedelta(seconds=2), at=NOW + timedelta(seconds=2))
+        assert tick(between).status.reason is Reason.METRICS_UNREACHABLE
+
+    def test_checkpoints_a_time_at_which_there_were_counters(self) -> None:
+        assert tick(a_snapshot(), reading=a_reading({})).status.book.at == SCRAPED
+
+    def test_of_users_is_said_after_six_intervals(self) -> None:
+        idle = a_snapshot(a_status(Phase.PROGRESSING, 100, silent=5))
+        decided = tick(idle, reading=a_reading(since(s1=Load(sent=900))))
+        assert decided.status.reason is Reason.NO_TRAFFIC
+        assert "no request reached the canary at 100m in 6 intervals" in decided.status.message
+
+    def test_of_users_before_the_first_weight_is_none(self) -> None:
+        decided = tick(a_snapshot(a_status(Phase.PROGRESSING, 0, silent=5)), reading=a_reading(since(s1=Load(sent=9))))
+        assert decided.status.weight == 100
+
+
+def test_a_rollout_begins_with_no_counters() -> None:
+    seen = a_snapshot(a_status(Phase.IDLE, 0), counters=Counters.fresh())
+    assert tick(seen).counters is None
