@@ -21,14 +21,14 @@ async def play(stage: Stage) -> None:
     async def restored() -> bool:
         return await scene.weight() == 100
 
-    await scene.until(restored, "the edit to be put back", within=3)
+    await scene.until(restored, "the edit to be put back", within=8)
     await stage.api.delete(scene.path("trafficsplits", NAME))
 
     async def there_again() -> bool:
         found = await stage.api.get(scene.path("trafficsplits"))
         return bool(found["items"]) and await scene.weight() == 100
 
-    await scene.until(there_again, "the split to be created again", within=3)
+    await scene.until(there_again, "the split to be created again", within=8)
 
     async def reported() -> bool:
         told = [message for reason, message in await scene.events() if reason == "SplitRestored"]

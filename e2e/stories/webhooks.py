@@ -36,12 +36,12 @@ async def play(stage: Stage) -> None:
         async def asked() -> bool:
             return (await scene.status()).get("reason") == "AwaitingConfirmation"
 
-        await scene.until(asked, "the confirmation to be asked for", within=20)
+        await scene.until(asked, "the confirmation to be asked for", within=60)
         assert await scene.weight() == 0
         answers["start"] = 200
         await scene.at_least(100)
         answers["veto"] = 200
-        past = await scene.ended(within=20)
+        past = await scene.ended(within=40)
         assert (past["outcome"], past["reason"]) == ("RolledBack", "WebhookVeto"), past
 
         async def heard() -> bool:
