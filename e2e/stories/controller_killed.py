@@ -75,9 +75,9 @@ async def play(stage: Stage) -> None:
     weights = [
         line["weight"]
         for line in stage.controller.lines()
-        if line.get("rollout") == before["id"]
+        if line.get("canary") == f"{scene.namespace}/{seed.APEX}"
         and line.get("reason") in ("WeightIncreased", "Baking")
-        and line["effects"]
+        and "SetWeights" in cast("list[str]", line["effects"])
     ]
     steps = [100, 200, 300, 400, 500, 1000]
     assert weights == [step for step in steps if step in weights], weights  # in order, none twice
