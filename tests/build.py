@@ -317,6 +317,7 @@ class Looked(TypedDict, total=False):
     wiring: Wiring
     deleted_at: datetime | None
     guarded: bool
+    refused: tuple[Reason, str]
 
 
 def a_snapshot(

@@ -1,5 +1,9 @@
 """What holds for all tests."""
 
+import sys
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is slow, not wrong: pytest's own timeout bounds every test.
@@ -7,3 +11,12 @@ settings.register_profile("here", deadline=None, suppress_health_check=[HealthCh
 # `pytest --hypothesis-profile thorough tests/core` looks for an hour.
 settings.register_profile("thorough", settings.get_profile("here"), max_examples=5000)
 settings.load_profile("here")
+
+
+@pytest.fixture(scope="module")
+def untraced() -> Iterator[None]:
+    """Run without coverage: the tables take every branch, and tracing a million ticks more takes a minute."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(trace)

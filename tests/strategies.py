@@ -49,3 +49,18 @@ def a_spec(turn: int) -> dict[str, object]:
 def specs() -> SearchStrategy[dict[str, object]]:
     """Choose a spec; the small numbers, which Hypothesis likes, are the plain ones."""
     return st.integers(0, 59).map(a_spec)
+
+
+def json_values() -> SearchStrategy[object]:
+    """Choose anything that JSON can say, numbers that no clock holds among it."""
+    leaves = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=5),
+        st.sampled_from(["100m", "1000m", "9999m", "2026-03-01T12:00:00Z", "0001-01-01T00:00:00+23:59", "1e999 nan"]),
+    )
+    return st.recursive(
+        leaves, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner))
+    )

@@ -117,7 +117,7 @@ def _render_rollout(rollout: Rollout, status: CanaryStatus) -> Json:
 
 def _parse_rollout(record: Mapping[str, object]) -> Rollout | None:
     started = instant(record.get("startedAt"))
-    if not record.get("id") or not record.get("revision") or started is None:
+    if not as_text(record.get("id")) or not as_text(record.get("revision")) or started is None:
         return None
     outcome, fault = as_text(record.get("outcome")), as_text(record.get("fault"))
     return Rollout(
@@ -186,7 +186,7 @@ def _render_past(past: Past) -> Json:
 
 def _parse_past(record: Mapping[str, object]) -> Past | None:
     started = instant(record.get("startedAt"))
-    if not record.get("id") or started is None or record.get("outcome") not in tuple(Outcome):
+    if not as_text(record.get("id")) or started is None or record.get("outcome") not in tuple(Outcome):
         return None
     return Past(
         id=as_text(record["id"]),
@@ -216,7 +216,7 @@ def _render_condition(condition: Condition) -> Json:
 
 def _parse_condition(record: Mapping[str, object]) -> Condition | None:
     since = instant(record.get("lastTransitionTime"))
-    if not record.get("type") or since is None:
+    if not as_text(record.get("type")) or since is None:
         return None
     return Condition(
         type=as_text(record["type"]),

@@ -104,7 +104,7 @@ def test_keep_their_time_until_they_change() -> None:
 def test_remember_since_when_it_is_held() -> None:
     story = Story(seen=a_snapshot(a_status(Phase.BAKING, 1000)))
     for held in (NOW, NOW, None):
-        status = story.go(**({} if held is None else {"reading": DOWN})).status
+        status = (story.go() if held is None else story.go(reading=DOWN)).status
         assert status.rollout is not None
         assert status.rollout.held_since == held
 

@@ -12,6 +12,7 @@ from canary.core.status import Outcome, Phase, Reason
 from tests.core.life import sweep
 from tests.core.machine import Rollouts
 
+pytestmark = pytest.mark.usefixtures("untraced")
 THOROUGH = settings.get_current_profile_name() == "thorough"
 LIVES = settings(
     max_examples=20_000 if THOROUGH else 60,
@@ -40,7 +41,7 @@ FLOORS: Mapping[str, int] = {
 
 
 @pytest.fixture(scope="module")
-def reached() -> Counter[str]:
+def reached(untraced: None) -> Counter[str]:
     """Let everything happen in every phase."""
     counter: Counter[str] = Counter()
     sweep(counter)

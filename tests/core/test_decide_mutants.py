@@ -11,6 +11,7 @@ from tests.core.life import sweep
 from tests.core.machine import Rollouts
 from tests.core.mutants import MUTANTS
 
+pytestmark = pytest.mark.usefixtures("untraced")
 THOROUGH = settings.get_current_profile_name() == "thorough"
 HUNT = settings(
     max_examples=3000,

@@ -120,6 +120,14 @@ class TestTelling:
         decided = tick(replace(seen, split=None, wiring=unsupported))
         assert [notice.reason for notice in decided.notices] == [Reason.SPLIT_UNSUPPORTED]
 
+    def test_what_the_api_server_refuses_is_told_once(self) -> None:
+        seen = replace(waiting(), refused=(Reason.FORBIDDEN, "may not update trafficsplits"))
+        decided = tick(seen)
+        assert [(n.reason, n.message, n.warning) for n in decided.notices] == [
+            (Reason.FORBIDDEN, "may not update trafficsplits", True)
+        ]
+        assert tick(replace(seen, status=decided.status, saved=decided.status)).notices == ()
+
 
 class TestComingBack:
     @pytest.mark.parametrize(
@@ -163,10 +171,23 @@ class TestAnInvalidSpec:
         ready = next(c for c in decided.status.conditions if c.type == "Ready")
         assert (ready.status, ready.reason) == (False, Reason.INVALID_SPEC)
 
+    def test_is_told_once_in_mid_rollout(self) -> None:
+        seen = replace(a_snapshot(a_status(Phase.BAKING, 1000)), problems=(self.PROBLEM,))
+        first = tick(seen)
+        (notice,) = first.notices
+        assert (notice.reason, notice.warning) == (Reason.INVALID_SPEC, True)
+        assert "goes on with the last valid one. spec.dwell: 'soon'" in notice.message
+        assert tick(replace(seen, status=first.status, saved=first.status)).notices == ()
+
     def test_lets_a_newer_revision_wait(self) -> None:
         decided = tick(a_snapshot(problems=(self.PROBLEM,), canary=canary("c3")))
         assert (decided.status.phase, decided.status.weight) == (Phase.ROLLING_BACK, 0)
         assert decided.status.reason is Reason.SUPERSEDED
+
+    def test_leaves_an_adopted_canary_as_it_was(self) -> None:
+        adopted = replace(a_status(Phase.IDLE, 0), history=(), reason=Reason.ADOPTED, message="Adopted.")
+        decided = tick(a_snapshot(adopted))
+        assert (decided.status.reason, decided.status.message) == (Reason.ADOPTED, "Adopted.")
 
     def test_is_forgotten_once_it_is_mended(self) -> None:
         first = a_status(Phase.IDLE, 0)

@@ -18,6 +18,7 @@ from tests.build import (
     YES,
     Story,
     a_book,
+    a_hook,
     a_past,
     a_snapshot,
     a_split,
@@ -147,6 +148,28 @@ class TestTheBridge:
         assert len(story.decided) == 7, "the first weight, and a minute"
 
 
+class TestBeginning:
+    def begin(self, **seen: object) -> Decision:
+        looked = a_snapshot(a_status(Phase.PROGRESSING, 0))
+        return tick(replace(looked, **seen))  # type: ignore[arg-type] # a table's own columns
+
+    def test_waits_for_its_pods_and_is_not_held(self) -> None:
+        decided = self.begin(canary=canary(ready=0))
+        assert (weight(decided), decided.status.reason) == (0, Reason.STARTING)
+        assert "Waiting to begin: 0 of the 1 canary pods" in decided.status.message
+
+    def test_waits_for_the_reading_that_is_the_baseline(self) -> None:
+        decided = self.begin(status=replace(a_status(Phase.PROGRESSING, 0), book=a_book(at=0.0)), elapsed=SECONDS)
+        assert (weight(decided), decided.status.reason) == (0, Reason.STARTING)
+        assert "waiting for a first reading" in decided.status.message
+
+    def test_ends_at_the_deadline_where_the_first_steps_pods_never_came(self) -> None:
+        begun = a_status(Phase.PROGRESSING, 0, spent=LATE)
+        decided = self.begin(status=begun, canary=canary(ready=0))
+        assert decided.status.reason is Reason.CANARY_NOT_READY
+        assert "0 of the 1 canary pods" in decided.status.message
+
+
 class TestLostPods:
     def test_take_their_weight_with_them_at_once(self) -> None:
         seen = replace(at_step(500, needed=2), canary=canary(ready=1), elapsed=timedelta(seconds=1))
@@ -261,6 +284,20 @@ class TestConfirming:
         seen = a_snapshot(begun, spec={"gates": with_hook("boss", "confirm-start")})
         assert weight(tick(seen, hooks={"boss": NO})) == 0
         assert weight(tick(seen, hooks={"boss": YES})) == 100
+
+    def test_a_step_is_taken_once_everybody_has_said_yes(self) -> None:
+        gates = {"successRate": {"min": "99%"}, "webhooks": [a_hook(n, "confirm-step") for n in ("ann", "bob")]}
+        gates["webhooks"].append(a_hook("bot", "notify"))  # type: ignore[attr-defined] # a list
+        seen = a_snapshot(spec={"gates": gates})
+        held = tick(seen, hooks={"ann": YES, "bob": NO}).status
+        assert (held.weight, "webhook 'bob'" in held.message) == (100, True)
+        assert weight(tick(seen, hooks={"ann": YES, "bob": YES})) == 200
+
+    def test_whoever_was_not_asked_yet_is_waited_for(self) -> None:
+        seen = a_snapshot(spec={"gates": with_hook("boss", "confirm-step")}, elapsed=timedelta(seconds=1))
+        decided = tick(seen)
+        assert decided.status.reason is Reason.CONFIRMATION
+        assert "webhook 'boss' (confirm-step) is being asked" in decided.status.message
 
     def test_between_two_readings_the_last_answer_stands(self) -> None:
         seen = a_snapshot(spec={"gates": with_hook("boss", "confirm-step")})

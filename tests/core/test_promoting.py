@@ -126,8 +126,11 @@ class TestExternal:
         assert story.seen.status.weight == 1000
 
     def test_restores_nothing_that_it_did_not_write(self) -> None:
-        decided = tick(replace(self.waiting(), stable=released(ready=2), spec=a_snapshot(spec={"abort": "x"}).spec))
-        assert not any(isinstance(effect, SetTemplate) for effect in decided.effects)
+        aborted = {**EXTERNAL, "abort": "web-c2-1"}
+        status = a_status(Phase.PROMOTING, 1000, copying=False)
+        decided = tick(a_snapshot(status, spec=aborted, stable=released(ready=2)))
+        assert decided.status.phase is Phase.ROLLING_BACK
+        assert kinds(decided.effects) == ["SetWeights"]
 
 
 class TestTakingBack:
@@ -155,6 +158,9 @@ class TestTakingBack:
         assert decided.status.phase is Phase.IDLE
         assert "the ReplicaSet of its former revision s1 is gone" in decided.status.message
 
+    def test_ends_although_stable_is_gone(self) -> None:
+        assert self.back(stable=None).status.phase is Phase.IDLE
+
     def test_overwrites_nobody_elses_template(self) -> None:
         decided = self.back(stable=stable("s9", template=a_template("s9", app="web-stable")))
         assert (decided.status.phase, decided.effects) == (Phase.IDLE, ())
@@ -179,6 +185,14 @@ class TestTakingBack:
     def test_gives_pods_back_only_after_their_traffic_is_gone(self) -> None:
         decided = self.back(canary=canary(desired=4), split=a_split(500))
         assert kinds(decided.effects) == ["SetWeights"]
+
+    def test_ends_a_superseded_rollout_as_such(self) -> None:
+        status = a_status(Phase.ROLLING_BACK, 0, outcome=Outcome.SUPERSEDED, fault_message="c3 came.", found_replicas=4)
+        decided = tick(a_snapshot(status))
+        assert (decided.status.phase, decided.status.reason) == (Phase.IDLE, Reason.SUPERSEDED)
+        assert (decided.status.message, decided.status.condemned) == ("c3 came.", frozenset())
+        waits = tick(a_snapshot(status, split=a_split(300)))
+        assert waits.status.reason is Reason.SUPERSEDED
 
     def test_forgets_what_was_in_the_way(self) -> None:
         held = replace(a_status(Phase.ROLLING_BACK, 1000), reason=Reason.STABLE_NOT_READY)
