@@ -106,6 +106,7 @@ class Stage:
     plane: str
     home: Path
     without: frozenset[str] = frozenset()
+    suffix: str = ""  # of the namespaces of scenes, where a story is played once more
     lab: Lab = field(init=False)
     controller: Controller = field(init=False)
     api: Api = field(init=False)
@@ -132,6 +133,12 @@ class Stage:
         finally:
             await self.lab.__aexit__(None, None, None)
 
+    async def mend(self) -> None:
+        """Bring back what a story that did not hold may have left dead."""
+        if self.controller.process is None or self.controller.process.returncode is not None:
+            await self.controller.start()
+        await self.lab.prometheus.restart()
+
     async def ask(self, promql: str, at: float) -> list[Any]:
         """Ask the lab's Prometheus directly."""
         url = f"{self.lab.prometheus.url}/api/v1/query"
@@ -144,6 +151,7 @@ class Stage:
 
     async def scene(self, namespace: str, **service: object) -> "Scene":
         """Apply the seed's service in a namespace of its own and wait until Prometheus sees it."""
+        namespace += self.suffix
         manifests = seed.yamtam(namespace=namespace, **service)  # type: ignore[arg-type]
         await self.lab.apply(manifests)
         scene = Scene(self, namespace)

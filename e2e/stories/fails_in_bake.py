@@ -13,7 +13,7 @@ async def play(stage: Stage) -> None:
     ticks = [
         line
         for line in stage.controller.lines()
-        if line.get("event") == "tick.decided" and str(line.get("canary")).startswith("fails-in-bake/")
+        if line.get("event") == "tick.decided" and str(line.get("canary")).startswith(f"{scene.namespace}/")
     ]
     baking = [line for line in ticks if line["phase"] == "Baking"]
     # the tick that begins the bake, those that look at it, and then the one that rolls back
