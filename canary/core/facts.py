@@ -11,7 +11,7 @@ from canary.core.decision import Notice
 from canary.core.judgement import Judgement
 from canary.core.questions import GateReply, Unanswered
 from canary.core.snapshot import Snapshot
-from canary.core.spec import CanarySpec, WebhookKind
+from canary.core.spec import CanarySpec, WebhookKind, Weight
 from canary.core.status import CanaryStatus, Phase, Reason, Rollout
 
 
@@ -51,6 +51,12 @@ class Facts:
         if split is None or not split.exact or not self.own_backends:
             return False
         return split.weights[self.spec.canary.service] == self.status.weight
+
+    @property
+    def live_weight(self) -> Weight:
+        """What the canary gets, which is not what is intended while someone has edited the split, or a write failed."""
+        split = self.seen.split
+        return self.status.weight if split is None else split.weights.get(self.spec.canary.service, 0)
 
     @property
     def own_backends(self) -> bool:

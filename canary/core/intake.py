@@ -84,7 +84,7 @@ def _recalled(facts: Facts, then: Reading) -> Facts:
 
 def _unread(facts: Facts, detail: str) -> Facts:
     """Fold an interval without a reading: a tick of zeros."""
-    book = books.fold(facts.status.book, gates(facts.spec, facts.status.book.bounds), Counts(), facts.status.weight)
+    book = books.fold(facts.status.book, gates(facts.spec, facts.status.book.bounds), Counts(), facts.live_weight)
     facts = _remember(facts, replace(book, waited=0.0))
     return _silenced(replace(facts, interval_over=True), (Reason.METRICS_UNREACHABLE, detail))
 
@@ -98,24 +98,22 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     before = Counters.fresh() if facts.counters is None or moved else facts.counters
     counters, increments = counting.advance(before, now.series, at=now.at, born=_births(seen))
     interval, dark = seen.spec.interval.total_seconds(), _dark(facts, now)
-    if before.taken is None:
-        seconds = 0.0
-        book = books.fold(book, found, Counts(), facts.status.weight)
-    else:
+    counts, seconds = Counts(), 0.0
+    if before.taken is not None:
         seconds = max(0.1, now.at - before.taken)
         counts = count(_comparable(increments, book.manner, manner), scope, revisions, client=manner.client)
-        book = books.fold(book, found, counts, facts.status.weight)
-        if dark is None:
-            stands = standing(now.series, scope, revisions, client=manner.client)
-            book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.status.weight))
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
         rollout = replace(rollout, silent=0 if arrived else rollout.silent + 1)
+    book = books.fold(book, found, counts, facts.live_weight)
+    if before.taken is not None and dark is None:
+        stands = standing(now.series, scope, revisions, client=manner.client)
+        book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.live_weight))
     # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them
     at = now.at if dark is None else max(book.at, _newest(now) or 0.0)
     book = replace(book, at=at, waited=0.0, manner=manner)
     facts = replace(facts, status=replace(facts.status, book=book, rollout=rollout), counters=counters)
     facts = replace(facts, interval_over=True)
-    silence = dark or _no_traffic(facts)
+    silence = dark or _no_traffic(facts, counts)
     if silence is None and facts.status.phase is Phase.BAKING and facts.settled and facts.status.weight == FULL:
         # an interval that follows an outage counts once, however long it was: an outage does not bake
         baked = rollout.baked + timedelta(seconds=min(seconds, 1.5 * interval))
@@ -171,9 +169,11 @@ def _newest(reading: Reading) -> float | None:
     return max((at for s in reading.series for at, value in s.samples if math.isfinite(value)), default=None)
 
 
-def _no_traffic(facts: Facts) -> tuple[Reason, str] | None:
+def _no_traffic(facts: Facts, counts: Counts) -> tuple[Reason, str] | None:
     """Say that the canary gets nothing although it should."""
-    if facts.rollout.silent >= SILENT:
-        sent = f"no request reached the canary at {facts.status.weight}m in {facts.rollout.silent} intervals"
-        return Reason.NO_TRAFFIC, f"{sent}; clients without the mesh, or with a cached profile, do not obey the split"
-    return None
+    if facts.rollout.silent < SILENT:
+        return None
+    sent = f"no request reached the canary at {facts.status.weight}m in {facts.rollout.silent} intervals"
+    if counts.of(Version.STABLE, SERVICE, What.SENT) == 0:
+        return Reason.NO_TRAFFIC, f"{sent}, nor stable in this one"
+    return Reason.NO_TRAFFIC, f"{sent}; clients without the mesh, or with a cached profile, do not obey the split"

@@ -12,7 +12,7 @@ from canary.core.decision import Decision
 from canary.core.questions import Bounds, FindBounds, ReadCounters, Reading, Unanswered
 from canary.core.snapshot import Snapshot, Wiring
 from canary.core.status import Phase, Reason
-from tests.build import DOWN, JUDGED, NOW, TICK, a_book, a_snapshot, a_status, tick
+from tests.build import CALM, DOWN, JUDGED, NOW, TICK, a_book, a_snapshot, a_split, a_status, tick
 from tests.load import BEFORE, BOUNDS, SCRAPED, Load, a_reading, at_client, at_server, read_before, since
 
 LATENCY = {"gates": {"successRate": {"min": "99%"}, "latency": {"p99": "300ms"}}}
@@ -120,6 +120,35 @@ class TestCounting:
         assert tally(second) == (50, 1)
 
 
+class TestAnInterval:
+    """Counts of two weights are not compared (Simpson's paradox)."""
+
+    @pytest.mark.parametrize(
+        ("live", "compared"),
+        [
+            pytest.param(100, True, id="at the weight that was meant"),
+            pytest.param(500, False, id="in which someone moved traffic"),
+            pytest.param(0, False, id="in which someone took it away"),
+        ],
+    )
+    def test_is_compared(self, live: int, *, compared: bool) -> None:
+        status = replace(a_status(Phase.PROGRESSING, 100), book=a_book(*CALM))
+        before = status.book.of(JUDGED).judged.values()
+        decided = tick(a_snapshot(status, split=a_split(live, editor="kubectl")), reading=a_reading(MORE))
+        after = decided.status.book.of(JUDGED).judged.values()
+        assert after[0] != before[0], "what needs no comparison counts"
+        assert (after[2] != pytest.approx(before[2])) == compared
+
+    def test_after_one_that_someone_disturbed_is_not_compared_either(self) -> None:
+        status = replace(a_status(Phase.PROGRESSING, 100), book=a_book(*CALM))
+        edited = tick(a_snapshot(status, split=a_split(500, editor="kubectl")), reading=a_reading(MORE)).status
+        later = {"c2": MORE["c2"] + Load(sent=50, failed=1), "s1": MORE["s1"] + Load(sent=450)}
+        seen = a_snapshot(edited, counters=read_before(a_reading(MORE)))
+        decided = tick(seen, reading=a_reading(later, at=SCRAPED + 20))
+        before, after = (s.book.of(JUDGED).judged.values() for s in (edited, decided.status))
+        assert after[2] == pytest.approx(before[2])
+
+
 class TestTheManner:
     def test_a_service_is_counted_at_its_servers_where_no_client_is_scraped(self) -> None:
         before = served(BEFORE, at=SCRAPED)
@@ -197,11 +226,18 @@ class TestSilence:
     def test_checkpoints_a_time_at_which_there_were_counters(self) -> None:
         assert tick(a_snapshot(), reading=a_reading({})).status.book.at == SCRAPED
 
-    def test_of_users_is_said_after_six_intervals(self) -> None:
+    @pytest.mark.parametrize(
+        ("on_stable", "says"),
+        [
+            pytest.param(Load(sent=900), "; clients without the mesh", id="they do not obey the split"),
+            pytest.param(Load(), ", nor stable in this one", id="there are none"),
+        ],
+    )
+    def test_of_users_is_said_after_six_intervals(self, on_stable: Load, says: str) -> None:
         idle = a_snapshot(a_status(Phase.PROGRESSING, 100, silent=5))
-        decided = tick(idle, reading=a_reading(since(s1=Load(sent=900))))
+        decided = tick(idle, reading=a_reading(since(s1=on_stable)))
         assert decided.status.reason is Reason.NO_TRAFFIC
-        assert "no request reached the canary at 100m in 6 intervals" in decided.status.message
+        assert f"no request reached the canary at 100m in 6 intervals{says}" in decided.status.message
 
     def test_of_users_before_the_first_weight_is_none(self) -> None:
         decided = tick(a_snapshot(a_status(Phase.PROGRESSING, 0, silent=5)), reading=a_reading(since(s1=Load(sent=9))))
