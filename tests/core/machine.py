@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from canary.core.status import Phase
 from tests import strategies
-from tests.core.life import HAPPENINGS, Life
+from tests.core.happenings import HAPPENINGS
+from tests.core.life import Life
 
 SIZES = st.integers(0, 4)
 WHAT = st.sampled_from(sorted(HAPPENINGS))

@@ -9,7 +9,7 @@ from hypothesis import Phase as Search
 from hypothesis.stateful import run_state_machine_as_test
 
 from canary.core.status import Outcome, Phase, Reason
-from tests.core.life import sweep
+from tests.core.happenings import sweep
 from tests.core.machine import Rollouts
 
 pytestmark = pytest.mark.usefixtures("untraced")

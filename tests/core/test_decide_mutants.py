@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.core.life import sweep
+from tests.core.happenings import sweep
 from tests.core.machine import Rollouts
 from tests.core.mutants import MUTANTS
 
@@ -23,6 +23,7 @@ HUNT = settings(
     suppress_health_check=list(HealthCheck),
 )
 BUGS = [pytest.param(mutate, finding, id=mutate.__name__) for mutate, finding in MUTANTS.items()]
+LONG = BUGS if THOROUGH else []  # `--hypothesis-profile thorough` lets chance look too
 Mutate = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -35,8 +36,7 @@ def test_the_sweep_finds(mutate: Mutate, finding: str, monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not THOROUGH, reason="the sweep has found it; --hypothesis-profile thorough lets chance look too")
-@pytest.mark.parametrize(("mutate", "finding"), BUGS)
+@pytest.mark.parametrize(("mutate", "finding"), LONG)
 def test_the_machine_finds(mutate: Mutate, finding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mutate(monkeypatch)
     with pytest.raises(AssertionError, match=finding):

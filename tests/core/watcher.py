@@ -20,7 +20,8 @@ from canary.core.snapshot import Snapshot
 from canary.core.spec import FULL, OnUnanswered
 from canary.core.status import MOVES, Outcome, Phase, Reason, Rollout
 from tests.build import JUDGED
-from tests.core.world import World, kind_of
+from tests.core.mesh import kind_of
+from tests.core.world import World
 from tests.load import Load
 
 JUDGED_BY_EVIDENCE = frozenset({Reason.SUCCESS_RATE, Reason.UNANSWERED, Reason.LATENCY})

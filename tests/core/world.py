@@ -6,11 +6,10 @@ drawn: chance is the test's.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from canary.core.counters import Series
 from canary.core.decide import questions
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.gates import gates
@@ -25,158 +24,24 @@ from canary.core.questions import (
     GateReply,
     Question,
     ReadCounters,
-    Reading,
     Unanswered,
 )
 from canary.core.record import parse_status, render_status
-from canary.core.snapshot import Key, Pod, Snapshot, Split, Wiring, Workload
+from canary.core.snapshot import Key, Snapshot, Split, Wiring
 from canary.core.spec import FULL, CanarySpec, PromotionMode
 from canary.core.status import CanaryStatus
 from canary.errors import Conflict, InvalidSpec, Problem
 from canary.runtime.ledger import Ledger
 from tests.build import NOW, a_template
-from tests.load import BOUNDS, SCRAPED, Load, at_client
+from tests.core.deployment import Deployment, deployment
+from tests.core.mesh import RATE, Mesh
+from tests.load import BOUNDS, SCRAPED
 
 KEY = Key("shop", "web")
-RATE = 100.0  # requests per second to the apex
-FAILS = {"good": 0.0, "fair": 0.0005, "bad": 0.3, "awful": 1.0, "hangs": 0.0, "slow": 0.0}
-HANGS = {"hangs": 0.5}
-SLOW = {"slow": 0.3}
-
-
-def kind_of(revision: str) -> str:
-    """Say how a revision behaves: its name is side, kind and number, as `c-bad-3`."""
-    return revision.split("-")[1]
 
 
 class Crash(Exception):
     """The process died."""
-
-
-@dataclass
-class Deployment:
-    """A Deployment, its ReplicaSets and its pods; `round` is one round of the controllers."""
-
-    name: str
-    prefix: str
-    replicas: int
-    template: dict[str, object]
-    revision: str
-    templates: dict[str, dict[str, object]] = field(default_factory=dict)
-    pods: dict[str, int] = field(default_factory=dict)
-    sick: int = 0
-    observed: bool = True
-    version: int = 1
-    born: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Begin rolled out."""
-        self.templates[self.revision] = self.template
-        self.pods = {self.revision: self.replicas}
-
-    def push(self, template: dict[str, object], revision: str) -> None:
-        """Change the pod template."""
-        if template != self.template:
-            self.template, self.revision, self.observed = template, revision, False
-            self.version += 1
-
-    def scale(self, replicas: int) -> None:
-        """Change the replicas."""
-        if replicas != self.replicas:
-            self.replicas, self.observed = replicas, False
-            self.version += 1
-
-    def round(self, now: float) -> None:
-        """Let the controllers work: half of the pods in the first round of a new template, all in the next."""
-        if self.revision not in self.pods:
-            self.born[self.revision] = now
-        if not self.observed:
-            self.observed = True
-            self.templates[self.revision] = self.template
-            kept = {r: n for r, n in self.pods.items() if r != self.revision and n > 0}
-            if kept and self.replicas > 1:
-                old = next(iter(kept))
-                self.pods = {self.revision: self.replicas // 2, old: self.replicas - self.replicas // 2}
-                return
-        self.pods = {self.revision: self.replicas}
-
-    def ready(self, revision: str) -> int:
-        """Count the ready pods of a revision."""
-        return max(0, self.pods.get(revision, 0) - self.sick)
-
-    def serving(self) -> int:
-        """Count the ready pods."""
-        return sum(self.ready(revision) for revision in self.pods)
-
-    def workload(self) -> Workload:
-        """Show it as the adapter would."""
-        pods = tuple(
-            Pod(
-                name=f"{revision}-{i}",
-                revision=revision,
-                created=self.born.get(revision, SCRAPED - 3600),
-                ready=i < self.ready(revision),
-                meshed=True,
-            )
-            for revision, count in self.pods.items()
-            for i in range(count)
-        )
-        done = self.observed and self.pods == {self.revision: self.replicas} and self.sick == 0
-        return Workload(
-            name=self.name,
-            resource_version=str(self.version),
-            desired=self.replicas,
-            available=self.serving(),
-            revision=self.revision if self.observed else "",
-            settled=done,
-            template=self.template,
-            templates=dict(self.templates) if self.observed else {},
-            selector={"app": self.name},
-            pods=pods,
-        )
-
-
-@dataclass
-class Mesh:
-    """Counters of the clients' proxy, and what Prometheus shows of them."""
-
-    totals: dict[str, Load] = field(default_factory=dict)
-    shown: dict[float, tuple[float, dict[str, Load]]] = field(default_factory=dict)
-    mode: str = "up"
-    frozen: tuple[float, dict[str, Load]] | None = None
-    owed: dict[str, float] = field(default_factory=dict)
-
-    def add(self, revision: str, requests: float) -> None:
-        """Send requests to a revision; whole ones fail, what is left over is owed to the next interval."""
-        kind = kind_of(revision)
-        due = self.owed.get(revision, 0.0) + requests * FAILS[kind]
-        failed = float(int(due + 1e-9))
-        self.owed[revision] = due - failed
-        hanging, slow = (float(int(requests * share.get(kind, 0.0))) for share in (HANGS, SLOW))
-        more = Load(sent=requests, failed=failed, hanging=hanging, slow=slow)
-        self.totals[revision] = self.totals.get(revision, Load()) + more
-
-    def scrape(self, now: float) -> None:
-        """Let Prometheus scrape at `now`, as far as it can."""
-        if self.mode == "stale":
-            self.frozen = self.frozen or (now, dict(self.totals))
-            self.shown[now] = self.frozen
-        elif self.mode in ("up", "down"):
-            self.frozen = None
-            self.shown[now] = (now, dict(self.totals))
-
-    def read(self, at: float, bounds: Iterable[float], *, past: bool = False) -> Reading | Unanswered:
-        """Evaluate the counters at a time. A series is there from its first count on."""
-        if self.mode == "down":
-            return Unanswered(detail="connection refused")
-        edges, (when, totals) = tuple(bounds), self.shown.get(at, (at, {}))
-        if self.mode == "nan" and not past:
-            when, totals = at, self.totals
-        series = [s for revision, load in totals.items() for s in load.series(at_client(revision), when, edges)]
-        born = tuple(s for s in series if s.samples[-1][1] > 0)
-        if self.mode == "nan" and not past:
-            born = tuple(Series(s.labels, ((at, float("nan")),)) for s in born)
-        return Reading(at=at, series=born)
 
 
 @dataclass
@@ -259,7 +124,7 @@ class World:
             status=saved,
             saved=saved,
             problems=problems,
-            split=self.split,
+            split=None if self.wiring.unsupported else self.split,
             wiring=self.wiring,
             deleted_at=self.deleted_at,
             guarded=self.guarded,
@@ -374,11 +239,3 @@ class World:
         """Do what a pipeline does in mode External."""
         template = dict(promoted(self.stable.workload(), self.canary.templates[revision], PromotionMode.COPY))
         self.stable.push(template, self.revision_of(self.stable, template))
-
-
-def deployment(name: str, prefix: str, revision: str, replicas: int) -> Deployment:
-    """Make a Deployment that is rolled out."""
-    image = revision.split("-", 1)[1]
-    return Deployment(
-        name=name, prefix=prefix, replicas=replicas, template=a_template(image, app=name), revision=revision
-    )
