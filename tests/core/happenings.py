@@ -56,6 +56,7 @@ HAPPENINGS: Mapping[str, Callable[[Life, int], object]] = MappingProxyType(
         "abort": lambda life, _: life.order("abort"),
         "approve": lambda life, _: life.order("approve"),
         "retry": lambda life, _: life.retry(),
+        "retry of what never was": lambda life, n: life.edit(retry=f"web-none-{n}"),
         "steps are edited": lambda life, n: life.edit(steps=LADDERS[n % len(LADDERS)]),
         "a promise is edited": lambda life, n: life.edit_gates(successRate={"min": ("99%", "98.5%")[n % 2]}),
         "the spec is spoilt": lambda life, n: life.spoil_the_spec(n + 1),
