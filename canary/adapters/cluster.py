@@ -14,7 +14,7 @@ from canary.adapters.api import JSON_PATCH, Api, Json
 from canary.adapters.splits import Splits
 from canary.adapters.watch import Mirror, place, uid
 from canary.adapters.workloads import Templates, at, observed, revision, selector, templates, unix, workload
-from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
+from canary.core.decision import FIELD_MANAGER, Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.formats import instant
 from canary.core.gates import gates
 from canary.core.manifest import last_valid, parse_spec, placeholder
@@ -26,7 +26,6 @@ from canary.core.status import CanaryStatus, Phase
 from canary.errors import CanaryError, Conflict, InvalidSpec, NotFound, Problem
 
 FINALIZER = "canary.dev/traffic"
-MANAGER = "canary"
 
 
 class KubernetesCluster:
@@ -203,7 +202,7 @@ class KubernetesCluster:
         shown = gates(seen.spec, decision.status.book.bounds)
         body = {**obj, "status": render_status(decision.status, decision.judgement, shown)}
         try:
-            answer = await self._api.replace(self._path(seen.key) + "/status", body, fieldManager=MANAGER)
+            answer = await self._api.replace(self._path(seen.key) + "/status", body, fieldManager=FIELD_MANAGER)
         except NotFound as error:
             raise Conflict(f"Canary {seen.key} is gone: {error.hint}") from error
         self._canaries.put(answer)
@@ -225,7 +224,7 @@ class KubernetesCluster:
                 await self._splits.write(namespace, effect)
             case Scale(deployment=name, replicas=count):
                 path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"
-                await self._api.patch(path, {"spec": {"replicas": count}}, fieldManager=MANAGER)
+                await self._api.patch(path, {"spec": {"replicas": count}}, fieldManager=FIELD_MANAGER)
             case SetTemplate():
                 # a resourceVersion in the patch makes the API server refuse it (409) once anyone wrote in between
                 patch = [
@@ -233,7 +232,7 @@ class KubernetesCluster:
                     {"op": "replace", "path": "/spec/template", "value": effect.template},
                 ]
                 path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{effect.deployment}"
-                self._deployments.put(await self._api.patch(path, patch, JSON_PATCH, fieldManager=MANAGER))
+                self._deployments.put(await self._api.patch(path, patch, JSON_PATCH, fieldManager=FIELD_MANAGER))
             case _:
                 assert_never(effect)
 
@@ -242,7 +241,7 @@ class KubernetesCluster:
         kept = [f for f in cast("list[str]", meta.get("finalizers") or []) if f != FINALIZER]
         wanted = [*kept, FINALIZER] if present else kept
         body = {"metadata": {"resourceVersion": meta.get("resourceVersion"), "finalizers": wanted}}
-        answer = await self._api.patch(self._path(key), body, fieldManager=MANAGER)
+        answer = await self._api.patch(self._path(key), body, fieldManager=FIELD_MANAGER)
         if answer.get("kind") == "Canary" and present:
             self._canaries.put(answer)
 

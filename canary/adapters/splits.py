@@ -12,13 +12,12 @@ from typing import Final, Never
 from canary.adapters.api import Api, Json
 from canary.adapters.trafficsplit import GROUP, VERSIONS, backends, read_split, takes_quantities, write_split
 from canary.adapters.watch import Mirror
-from canary.core.decision import SetWeights
+from canary.core.decision import FIELD_MANAGER, SetWeights
 from canary.core.snapshot import Split
 from canary.errors import CanaryError, NotFound
 
 RECHECK: Final = 15.0  # seconds between looks for a kind that is not served
 AGAIN: Final = 2.0  # seconds until another look where none could be taken
-FIELD_MANAGER: Final = "canary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ foreign split.
 """
 
 from canary.core import guards
-from canary.core.decision import Effect, Guard, Notice, Scale, SetTemplate, SetWeights, Unguard
+from canary.core.decision import FIELD_MANAGER, Effect, Guard, Notice, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.handover import analysed, former, resting_replicas, stable_carries, unseen, was_promoted
@@ -16,8 +16,6 @@ from canary.core.ripeness import target
 from canary.core.snapshot import Workload
 from canary.core.spec import FULL, PromotionMode, ScalingMode
 from canary.core.status import CanaryStatus, Phase, Reason
-
-OURS = "canary"  # the field manager of our own writes: an unfinished one is no edit of somebody's
 
 
 def converge(facts: Facts) -> tuple[Effect, ...]:
@@ -133,7 +131,7 @@ def repairs(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> 
         message = f"TrafficSplit {spec.route_name} was gone; it is created again at {show_weight(facts.status.weight)}."
         return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True),)
     as_before = facts.own_backends and split.weights[spec.canary.service] == before.weight and split.exact
-    if split.editor == OURS or as_before:
+    if split.editor == FIELD_MANAGER or as_before:
         return ()
     who = f" by {split.editor}" if split.editor else ""
     live = ", ".join(f"{name} {show_weight(weight)}" for name, weight in sorted(split.weights.items())) or "no backends"

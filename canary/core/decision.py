@@ -7,12 +7,15 @@ Effects are data, so that a new kind of deed is a new case and not a new method.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from canary.core.counters import Counters
 from canary.core.judgement import Judgement
 from canary.core.spec import Weight
 from canary.core.status import CanaryStatus, Reason
+
+FIELD_MANAGER: Final = "canary"
+"""Who our writes to the API server say they are by: what bears this name is no edit of somebody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

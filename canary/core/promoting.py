@@ -203,7 +203,7 @@ PROMOTING = (
     Rule(happening=Happening.OTHERWISE, when=always, follow=wait_for_stable, then="waits for stable"),
 )
 
-FINALISING = (
+_RETREATING = (
     Rule(happening=Happening.DELETED, when=deleted, follow=let_go, then="weight 0, then the object goes"),
     _CONFLICT,
     Rule(
@@ -214,21 +214,16 @@ FINALISING = (
     ),
     Rule(happening=Happening.RIPE, when=can_retreat, follow=go_back, then="weight 0"),
     _NOT_OURS,
+)
+
+FINALISING = (
+    *_RETREATING,
     Rule(happening=Happening.SETTLED, when=settled, follow=end_promoted, then="Idle (Promoted)"),
     Rule(happening=Happening.OTHERWISE, when=always, follow=keep_going, then="waits for the split and the scale"),
 )
 
 ROLLING_BACK = (
-    Rule(happening=Happening.DELETED, when=deleted, follow=let_go, then="weight 0, then the object goes"),
-    _CONFLICT,
-    Rule(
-        happening=Happening.STABLE_NOT_READY,
-        when=cannot_retreat,
-        follow=hold_stable,
-        then="held until stable has a ready pod",
-    ),
-    Rule(happening=Happening.RIPE, when=can_retreat, follow=go_back, then="weight 0"),
-    _NOT_OURS,
+    *_RETREATING,
     Rule(happening=Happening.SETTLED, when=settled, follow=end_taken_back, then="Idle (RolledBack, or Superseded)"),
     Rule(happening=Happening.OTHERWISE, when=always, follow=keep_going, then="waits for split, template and scale"),
 )
