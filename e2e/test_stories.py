@@ -2,8 +2,8 @@
 
 import asyncio
 import importlib.util
-import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -28,8 +28,8 @@ def load(name: str) -> ModuleType:
     return module
 
 
-async def play_all(plane: str, home: Path) -> dict[str, str]:
-    """Play the stories; returns what went wrong in each, empty where nothing did."""
+async def play_all(plane: str, home: Path, say: Callable[[str], None]) -> dict[str, str]:
+    """Play the stories; returns what went wrong in each, empty where nothing did. A second try is said."""
     wrong: dict[str, str] = {}
     room = asyncio.Semaphore(ABREAST)
 
@@ -51,7 +51,7 @@ async def play_all(plane: str, home: Path) -> dict[str, str]:
         # two cores may have been too busy with all of them: by itself a story must hold
         stage.suffix = "-again"
         for name in [name for name in here if wrong[name]]:
-            sys.stderr.write(f"{plane}: {name} did not hold among the others and is played again\n{wrong[name]}\n")
+            say(f"\n{plane}: {name} did not hold among the others and is played again:\n{wrong[name]}")
             await stage.mend()
             await play(name, stage)
     return wrong
@@ -61,7 +61,9 @@ async def play_all(plane: str, home: Path) -> dict[str, str]:
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Play all stories on one plane."""
     plane = str(request.param)
-    return asyncio.run(play_all(plane, tmp_path_factory.mktemp(plane)))
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    return asyncio.run(play_all(plane, tmp_path_factory.mktemp(plane), reporter.write_line))
 
 
 @pytest.mark.parametrize("story", STORIES)
