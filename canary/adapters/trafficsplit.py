@@ -4,7 +4,11 @@ The stock CRD takes quantities ("100m") in v1alpha1 and plain numbers in v1alpha
 is read from the schema that the API server serves.
 """
 
+import math
+import re
 from collections.abc import Mapping
+from fractions import Fraction
+from types import MappingProxyType
 from typing import Final, cast
 
 from canary.core.decision import SetWeights
@@ -13,9 +17,13 @@ from canary.core.spec import FULL, Weight
 
 GROUP: Final = "split.smi-spec.io"
 VERSIONS: Final = ("v1alpha1", "v1alpha2")
-MOST: Final = 2.0**63
-"""Above the greatest quantity there is."""
-_SUFFIX: Final = {"m": 0.001, "": 1.0, "k": 1000.0}
+MOST: Final = 2**63
+"""The greatest quantity there is."""
+_QUANTITY: Final = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]{1,3})")
+_UNITS: Final = MappingProxyType(
+    {unit: Fraction(1000) ** power for power, unit in enumerate(("n", "u", "m", "", *"kMGTPE"), -3)}
+    | {f"{unit}i": Fraction(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
+)
 
 
 def takes_quantities(document: Mapping[str, object]) -> bool:
@@ -33,17 +41,20 @@ def takes_quantities(document: Mapping[str, object]) -> bool:
 def read_split(obj: Mapping[str, object]) -> Split:
     """Read an object of either version. Weights become thousandths of their sum, for only proportions count (§4.3)."""
     meta, spec = _at(obj, "metadata"), _at(obj, "spec")
-    backends = cast("list[Mapping[str, object]]", spec.get("backends") or [])
-    raw = {str(b.get("service")): _amount(b.get("weight")) for b in backends}
+    listed = cast("list[object]", spec.get("backends") or [])
+    backends = [(str(b.get("service")), b.get("weight")) for b in listed if isinstance(b, Mapping)]
+    raw: dict[str, int] = {}
+    for name, weight in backends:
+        raw[name] = raw.get(name, 0) + (milliunits(weight) or 0)
     total = sum(raw.values())
-    weights = {name: round(FULL * amount / total) if total > 0 else 0 for name, amount in raw.items()}
+    weights = {name: _share(amount, total) for name, amount in raw.items()}
     return Split(
         name=str(meta.get("name")),
         resource_version=str(meta.get("resourceVersion")),
         service=str(spec.get("service")),
         weights=weights,
         editor=_editor(meta),
-        exact=total > 0 and all(_exactly(b.get("weight"), weights[str(b.get("service"))]) for b in backends),
+        exact=total > 0 and all(_exactly(weight, weights[name]) for name, weight in backends),
     )
 
 
@@ -66,24 +77,32 @@ def backends(weights: Mapping[str, Weight], *, quantities: bool) -> list[dict[st
     return [{"service": name, "weight": f"{w}m" if quantities else w} for name, w in weights.items()]
 
 
-def _amount(weight: object) -> float:
-    """Read a quantity as far as weights go; what cannot be read has no weight."""
-    if isinstance(weight, bool) or weight is None:
-        return 0.0
-    text = str(weight).strip()
-    number = text.rstrip("mk")
+def milliunits(weight: object) -> int | None:
+    """Read a quantity as Linkerd does, rounded up to thousandths; None where it is none, or is negative."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float | str):
+        return None
     try:
-        amount = float(number) * _SUFFIX[text[len(number) :]]
-    except (ValueError, KeyError):
-        return 0.0
-    return amount if 0 < amount < MOST else 0.0  # not so: NaN, infinity
+        found = _QUANTITY.fullmatch(str(weight))
+        number = Fraction(found[1]) if found is not None else None
+    except ValueError:  # thousands of digits
+        return None
+    if found is None or number is None:
+        return None
+    unit = found[2]
+    amount = number * (_UNITS[unit] if unit in _UNITS else Fraction(10) ** int(unit[1:]))
+    return math.ceil(amount * FULL) if amount < MOST else None
+
+
+def _share(amount: int, total: int) -> Weight:
+    return (2 * FULL * amount + total) // (2 * total) if total > 0 else 0
 
 
 def _exactly(weight: object, wanted: Weight) -> bool:
     """Tell whether a weight is written as we would: 100 or "100m" or "1" for 1000m, not 1 of 10."""
-    if isinstance(weight, int | float) and not isinstance(weight, bool):
-        return weight == wanted
-    return round(_amount(weight) * FULL) == wanted
+    amount = milliunits(weight)
+    if isinstance(weight, int | float):
+        return amount == wanted * FULL
+    return amount == wanted
 
 
 def _editor(meta: Mapping[str, object]) -> str:

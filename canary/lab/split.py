@@ -4,44 +4,30 @@ The sum is irrelevant; a weight of 0 takes the backend out; with all weights 0 t
 everything.
 """
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Sequence
 from random import Random
-from types import MappingProxyType
 from typing import TypeVar
 
 from canary.adapters.api import Json
+from canary.adapters.trafficsplit import milliunits
 from canary.lab.fields import rows, text
 
 T = TypeVar("T")
 
-_SUFFIXES: Mapping[str, Decimal] = MappingProxyType({
-    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
-    "k": Decimal("1e3"), "M": Decimal("1e6"), "G": Decimal("1e9"),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
-})  # fmt: skip
-
-
 def parse_weight(value: object) -> int:
-    """Read a weight ("900m", "1", 900, 0.9) as milliunits. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(value)  # noqa: TRY004 - a wrong weight, whatever its type
-    written = str(value).strip()
-    digits = written.rstrip("".join({letter for suffix in _SUFFIXES for letter in suffix}))
-    try:
-        return int((Decimal(digits) * _SUFFIXES[written[len(digits) :]] * 1000).to_integral_value())
-    except (InvalidOperation, KeyError) as error:
-        raise ValueError(value) from error
+    """Read a weight ("900m", "1", 900, 0.9) as milliunits. Raises ValueError, for a negative one too."""
+    weight = milliunits(value)
+    if weight is None:
+        raise ValueError(value)
+    return weight
 
 
 def parse_split(obj: Json) -> tuple[str, dict[str, int]]:
     """Return the apex and the weight of each backend. Raises ValueError where the adaptor could not read it."""
     weights: dict[str, int] = {}
     for backend in rows(obj, "spec", "backends"):
-        weight = parse_weight(backend.get("weight"))
-        if weight < 0:
-            raise ValueError(backend.get("weight"))
-        weights[text(backend, "service")] = weight
+        name = text(backend, "service")
+        weights[name] = weights.get(name, 0) + parse_weight(backend.get("weight"))
     return text(obj, "spec", "service"), weights
 
 

@@ -59,9 +59,18 @@ def a_split(stable: object, canary: object, **meta: object) -> dict[str, object]
         pytest.param("", 1, (0, 1000), id="empty"),
         pytest.param("m", 1, (0, 1000), id="a unit alone"),
         pytest.param("1mk", 1, (0, 1000), id="two units"),
-        pytest.param("1Ki", 1, (0, 1000), id="a unit that weights do not have"),
+        pytest.param("3Ki", "1Ki", (750, 250), id="binary units"),
+        pytest.param("1Mi", "1M", (512, 488), id="binary and decimal ones"),
+        pytest.param("1G", "1E", (0, 1000), id="the greatest unit"),
+        pytest.param("9e2m", 1, (0, 1000), id="an exponent and a unit"),
+        pytest.param("9e2", "1E2", (900, 100), id="exponents"),
+        pytest.param("1.", ".5", (667, 333), id="a bare point"),
+        pytest.param("+9", "1", (900, 100), id="a plus"),
+        pytest.param("1u", "9m", (100, 900), id="rounded up to thousandths"),
+        pytest.param("1_0", "٣", (0, 0), id="digits as Python reads them"),
+        pytest.param("0." + "9" * 5000, 1, (0, 1000), id="thousands of digits"),
         pytest.param("some", 1, (0, 1000), id="a word"),
-        pytest.param(" 1 ", 1, (500, 500), id="blanks around"),
+        pytest.param(" 1 ", 1, (0, 1000), id="blanks around"),
         pytest.param(["1"], 1, (0, 1000), id="a list"),
     ],
 )
@@ -103,10 +112,23 @@ def test_what_we_write_is_read_back_exactly(weight: int, quantities: bool) -> No
         pytest.param(1, 0, False, id="whole numbers of another sum"),
         pytest.param(0, 0, False, id="nothing"),
         pytest.param(True, 0, False, id="a flag"),
+        pytest.param("1000m", "-5m", False, id="a negative one, which the mesh takes for a great one"),
+        pytest.param("1", "some", False, id="one that nobody can read"),
+        pytest.param(1000, 10**5000, False, id="one of thousands of digits"),
+        pytest.param("0.9", "0.0999", True, id="one that is rounded up to ours"),
+        pytest.param("0.9", "0.1001", False, id="one that is rounded up to more"),
+        pytest.param("1000m", "1u", False, id="next to nothing is not nothing"),
     ],
 )
 def test_a_split_is_exact_where_it_says_what_we_would_say(stable: object, canary: object, exact: bool) -> None:
     assert read_split(a_split(stable, canary)).exact is exact
+
+
+def test_a_backend_that_is_listed_twice_gets_both_weights() -> None:
+    twice = [{"service": "web-stable", "weight": "500m"}, {"service": "web-canary", "weight": "250m"}] * 2
+    split = read_split({"spec": {"service": "web", "backends": [*twice, "nonsense"]}})
+    assert split.weights == {"web-stable": 667, "web-canary": 333}
+    assert not split.exact
 
 
 def test_the_rest_of_a_split_is_read() -> None:
