@@ -39,6 +39,7 @@ class Controller:
     prometheus: str
     log: Path
     options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     port: int = 0
 
@@ -48,7 +49,9 @@ class Controller:
         command += ["--prometheus-url", self.prometheus, "--scrape-interval", "1s", "--listen", "127.0.0.1:0"]
         before = len(self.lines())
         with self.log.open("ab") as out:
-            self.process = await asyncio.create_subprocess_exec(*command, *self.options, stdout=out, stderr=out)
+            self.process = await asyncio.create_subprocess_exec(
+                *command, *self.options, stdout=out, stderr=out, env=os.environ | self.environment
+            )
         async with asyncio.timeout(20):
             while not (
                 started := [line for line in self.lines()[before:] if line.get("event") == "controller.started"]
@@ -166,6 +169,11 @@ class Scene:
     stage: Stage
     namespace: str
 
+    @property
+    def controller(self) -> Controller:
+        """The controller that is responsible here."""
+        return self.stage.controller
+
     def path(self, kind: str, name: str = "") -> str:
         """Give an API path in this namespace."""
         group = {
@@ -195,8 +203,9 @@ class Scene:
 
     async def ship(self, **env: str) -> None:
         """Change the canary Deployment's template, as `kubectl set env` does."""
-        deployment = await self.stage.api.get(self.path("deployments", seed.CANARY))
-        await self.stage.api.replace(self.path("deployments", seed.CANARY), seed.with_env(deployment, env))
+        path = self.path("deployments", seed.CANARY)
+        shipped = seed.with_env(await self.stage.api.get(path), env)["spec"]
+        await self.stage.api.patch(path, {"spec": {"template": cast("Json", shipped)["template"]}})
 
     async def spec(self, **fields: object) -> None:
         """Patch the Canary's spec."""
@@ -263,7 +272,7 @@ class Scene:
                 status = await self.status()
             except Exception:  # noqa: BLE001 - only words for the failure
                 status = {}
-            last = self.stage.controller.log.read_text()[-1500:]
+            last = self.controller.log.read_text()[-1500:]
             said = f"{status.get('phase')} {status.get('weight')} {status.get('reason')}: {status.get('message')}"
             raise Late(
                 f"{self.namespace}: waited {within:.0f} s for {what}; it says {said}; log ends: {last}"

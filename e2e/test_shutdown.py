@@ -7,9 +7,7 @@ import asyncio
 import contextlib
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, cast
 
@@ -25,12 +23,11 @@ from canary.lab.controlplane import PlaneFailed, choose
 from canary.lab.lab import Lab, LabSettings
 from canary.lab.realplane import RealPlane
 from e2e.stage import SECOND, Controller, Scene, Stage
+from e2e.weights import RISE, Weights
 
 ENDS = 2.0  # seconds from SIGTERM to the end
 HANDS_OVER = 3.5  # seconds from a clean end to another's lead: one retry of the lease and a tick
 TAKES_OVER = 20.0  # seconds from a kill to another's lead
-DWELL = 2.0
-RISE: tuple[int, ...] = (100, 200, 300, 400, 500, 1000)
 
 
 class Town(Stage):
@@ -48,48 +45,6 @@ class Town(Stage):
     def another(self, name: str, *options: str, prometheus: str = "") -> Controller:
         url = prometheus or self.lab.prometheus.url
         return Controller(self.lab.kubeconfig, url, self.home / f"{name}.log", options)
-
-
-@dataclass
-class Weights:
-    """Every weight that the live split ever had, and when."""
-
-    scene: Scene
-    seen: list[tuple[float, int]] = field(default_factory=list)
-
-    @contextlib.asynccontextmanager
-    async def watched(self) -> AsyncIterator[Self]:
-        task = asyncio.create_task(self._watch())
-        try:
-            yield self
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _watch(self) -> None:
-        path = self.scene.path("trafficsplits")
-        listed = await self.scene.stage.api.get(path)
-        since = str(cast("Json", listed["metadata"])["resourceVersion"])
-        async with aclosing(self.scene.stage.api.watch(path, since, timeoutSeconds=600)) as events:
-            async for event in events:
-                if event["type"] in ("ADDED", "MODIFIED"):
-                    weight = weight_in(cast("Json", event["object"]))
-                    if not self.seen or self.seen[-1][1] != weight:
-                        self.seen.append((asyncio.get_running_loop().time(), weight))
-
-    def rises_one_step_at_a_time(self) -> None:
-        """Assert that each weight is a later step than the one before, and stood for its dwell."""
-        weights = [weight for _, weight in self.seen if weight > 0]
-        assert weights == sorted(set(weights)), self.seen
-        assert set(weights) <= set(RISE), self.seen
-        times = [at for at, weight in self.seen if weight > 0]
-        stood = [round(later - at, 2) for at, later in pairwise(times)]
-        assert all(seconds >= DWELL - 0.3 for seconds in stood), (self.seen, stood)
-
-
-def weight_in(split: Json) -> int:
-    backends = cast("list[Json]", cast("Json", split["spec"])["backends"])
-    return next(int(str(b["weight"]).removesuffix("m")) for b in backends if b["service"] == seed.CANARY)
 
 
 @dataclass

@@ -1,0 +1,43 @@
+"""Renders outcomes as `docs/faults.md`."""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from e2e.faults.outcome import Outcome
+from e2e.faults.table import FAMILIES
+
+HEAD = """\
+# Faults
+
+What happens when something breaks in the middle of a rollout. Each line was tried on a real Kubernetes control plane
+(etcd, kube-apiserver, kube-controller-manager), with a real Prometheus, real HTTP traffic and the shipped controller as
+its own process: a service of two stable pods under 20 requests a second unless the row says more, scraped and judged
+each second, with the steps 100m, 500m and 1000m. `make e2e` plays the table; `python -m e2e.faults --docs` writes this
+page and `faults.json`.
+
+*Harmed* are users' requests that ended badly at the canary, of those that went there. *Recovery* is the time from the
+end of the fault until the rollout took its next step, or had ended, in seconds. No row took an extra step, none lost a
+step, a rollout or counted evidence{but}.
+"""
+
+
+def render(outcomes: Mapping[str, Outcome]) -> str:
+    """Write the page."""
+    wrong = [outcome for outcome in outcomes.values() if not outcome.ok]
+    but = "" if not wrong else f", but for the {len(wrong)} marked **wrong**"
+    parts = [HEAD.format(but=but)]
+    ordered = sorted(outcomes.values(), key=lambda outcome: FAMILIES.index(outcome.family))
+    for family, group in groupby(ordered, key=lambda outcome: outcome.family):
+        parts.append("\n".join(_section(family, group)) + "\n")
+    return "\n".join(parts)
+
+
+def _section(family: str, outcomes: Iterable[Outcome]) -> Iterable[str]:
+    yield f"## {family}\n"
+    yield "| fault | wanted | seen | harmed | recovery |"
+    yield "|---|---|---|---|---|"
+    for outcome in outcomes:
+        recovery = "" if outcome.recovery is None else f"{outcome.recovery:g}"
+        seen = outcome.saw if outcome.ok else f"**wrong** {outcome.saw}"
+        cells = (outcome.fault, outcome.wanted, seen, f"{outcome.harmed} of {outcome.sent}", recovery)
+        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

@@ -1,0 +1,44 @@
+"""Every fault of the table, on the real control plane. Rows are played side by side, each in a namespace of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from e2e.faults.__main__ import PAGE, kept
+from e2e.faults.outcome import Outcome
+from e2e.faults.play import play
+from e2e.faults.report import render
+from e2e.faults.table import rows
+
+# aiohttp's server leaves a connection to the collector that a dying pod drops in mid-answer
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+ROWS = list(rows())
+TIMEOUT = 2400  # seconds for all rows: the first test waits for them
+
+
+@pytest.fixture(scope="session")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """Play what is asked for. A row that did not hold among the others is played once more by itself; that is said."""
+    asked = [item.callspec.params["name"] for item in request.session.items if "outcomes" in item.fixturenames]  # type: ignore[attr-defined]  # pytest's Item does not declare them
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    home: Path = tmp_path_factory.mktemp("faults")
+    outcomes = play(asked, reporter.write_line, home)
+    for name in [name for name in asked if not outcomes[name].ok]:
+        reporter.write_line(f"\n{name} did not hold and is played again by itself:\n{outcomes[name].document()}")
+        outcomes |= play([name], reporter.write_line, home / f"again-{name}")
+    return outcomes
+
+
+@pytest.mark.controlplane
+@pytest.mark.timeout(TIMEOUT)
+@pytest.mark.parametrize("name", ROWS)
+def test_fault(name: str, outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes[name]
+    assert outcome.ok, "\n".join([*outcome.strange, *outcome.lost, outcome.error])
+
+
+def test_the_page_says_what_was_measured_of_every_row() -> None:
+    assert list(kept()) == ROWS
+    assert PAGE.read_text() == render(kept())
