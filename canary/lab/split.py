@@ -14,6 +14,7 @@ from canary.lab.fields import rows, text
 
 T = TypeVar("T")
 
+
 def parse_weight(value: object) -> int:
     """Read a weight ("900m", "1", 900, 0.9) as milliunits. Raises ValueError, for a negative one too."""
     weight = milliunits(value)
