@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -227,7 +228,7 @@ class _Answer(requests.Response):
 def _trusted(text: str) -> Parsed:
     try:
         parsed: Parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MetricsUnreachable(f"Prometheus sent no JSON but {clip(text[:1000])!r}; is its URL right?") from error
     match parsed:
         case {"warnings": [first, *_]}:
@@ -274,10 +275,13 @@ def _series(result: object) -> tuple[Series, ...]:
     found = []
     try:
         for row in result:  # type: ignore[attr-defined]  # what is no list is caught below
-            samples = row.get("values") or ([row["value"]] if "value" in row else [])
+            rows = row.get("values") or ([row["value"]] if "value" in row else [])
+            samples = tuple([(float(time), float(value)) for time, value in rows])
+            if not all(math.isfinite(time) for time, _ in samples):
+                raise ValueError("a time that is none")
             labels = {str(name): str(value) for name, value in row["metric"].items()}
-            found.append(Series(labels, tuple([(float(time), float(value)) for time, value in samples])))
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+            found.append(Series(labels, samples))
+    except (TypeError, ValueError, OverflowError, LookupError, AttributeError) as error:
         raise MetricsUnreachable(f"Prometheus sent what is neither vector nor matrix: {clip(str(error))}") from error
     return tuple(found)
 

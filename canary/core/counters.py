@@ -23,6 +23,8 @@ Sample: TypeAlias = tuple[float, float]
 SeriesKey: TypeAlias = tuple[str, str, str]
 """Family, target, and the other labels as one text: compact, for there are thousands."""
 
+MOST = 2.0**53
+"""A counter that stands here or above counts no single request any more: it is no proxy's."""
 MEMORY = 3600.0
 """Seconds after which a series that is gone is forgotten."""
 IDLE = 600.0
@@ -117,11 +119,29 @@ def advance(
     return Counters(last=last, begun=begun, taken=at, steady=steady), increments
 
 
+def bound(labels: Mapping[str, str]) -> float | None:
+    """Read the bound of a bucket; None where there is none, or none that is a number."""
+    try:
+        value = float(labels.get("le", "nan"))
+    except ValueError:
+        return None
+    return None if math.isnan(value) else value
+
+
+def latest(series: Series) -> float | None:
+    """Say where a counter stands, as far as its samples are counts."""
+    return next((sample[1] for sample in reversed(series.samples) if _counts(sample)), None)
+
+
+def _counts(sample: Sample) -> bool:
+    return 0 <= sample[1] < MOST
+
+
 def _keyed(reading: Iterable[Series]) -> _Offered:
-    """Name each series, without what is no count (NaN, Inf, stale markers); two spellings of one name are merged."""
+    """Name each series, without what is no count (NaN, huge, stale markers); two spellings of one name are merged."""
     offered: _Offered = {}
     for series in reading:
-        samples = tuple([sample for sample in series.samples if 0 <= sample[1] < math.inf])
+        samples = tuple([sample for sample in series.samples if _counts(sample)])
         if not samples:
             continue
         labels = _canonical(series.labels)
@@ -134,12 +154,11 @@ def _keyed(reading: Iterable[Series]) -> _Offered:
 
 def _canonical(labels: Mapping[str, str]) -> Mapping[str, str]:
     """Spell `le` in one way: Prometheus 2 writes "300" where 3 writes "300.0", and may be upgraded in mid-rollout."""
-    spelt = labels.get("le")
-    if spelt is None:
+    value = bound(labels)
+    if value is None:
         return labels
-    bound = float(spelt)
-    le = "+Inf" if bound == math.inf else str(bound)
-    return labels if le == spelt else {**labels, "le": le}
+    le = "+Inf" if value == math.inf else str(value)
+    return labels if le == labels["le"] else {**labels, "le": le}
 
 
 def _key(labels: Mapping[str, str]) -> SeriesKey:

@@ -5,12 +5,13 @@ scrape and connection failures are in; at the server where no client is scraped.
 outbound route series do not name a backend. Other revisions' pods, probes and scrapes are never counted.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from canary.core.counters import Increment, Series
+from canary.core.counters import Increment, Series, bound, latest
 from canary.core.gates import Gate, Metric
 from canary.core.questions import Scope
 
@@ -127,7 +128,7 @@ def count(increments: Iterable[Increment], scope: Scope, revisions: Revisions, *
 
 def standing(series: Iterable[Series], scope: Scope, revisions: Revisions, *, client: bool) -> Counts:
     """Sum the counters as they stand: what was sent and not yet answered is the difference of two of these."""
-    now = (Increment(labels=s.labels, value=s.samples[-1][1]) for s in series if s.samples)
+    now = [Increment(labels=s.labels, value=value) for s in series if (value := latest(s)) is not None]
     return count(now, scope, revisions, client=client)
 
 
@@ -143,7 +144,7 @@ def _version(
 
 
 def _add(counts: Counts, at: Origin, labels: Mapping[str, str], value: float) -> None:
-    name = labels["__name__"].removeprefix("route_")
+    name = labels.get("__name__", "").removeprefix("route_")
     where = (at.version, at.place)
     match name:
         case "request_total":
@@ -158,10 +159,10 @@ def _add(counts: Counts, at: Origin, labels: Mapping[str, str], value: float) ->
                 tally[1] += failed
         case "response_latency_ms_bucket" if not labels.get("status_code", "").startswith("5"):
             # failed responses are left out: fast failures look fast
-            bound = float(labels["le"])
-            if bound == float("inf"):
+            le = bound(labels)
+            if le == math.inf:
                 counts.sums[*where, What.TIMED] += value
-            else:
-                counts.fast[*where, bound] += value
+            elif le is not None:
+                counts.fast[*where, le] += value
         case _:
             pass

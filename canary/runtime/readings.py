@@ -6,12 +6,13 @@ belongs to the next reading, here and after a restart, so that every request cou
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from canary.core import promql
-from canary.core.counters import Series
+from canary.core.counters import Series, bound
 from canary.core.counts import at_client
 from canary.core.questions import Bounds, FindBounds, ReadCounters, Reading, Scope
 from canary.errors import MetricsUnreachable
@@ -63,8 +64,8 @@ class Readings:
     async def bounds(self, question: FindBounds) -> Bounds:
         """Find the bucket bounds that exist, in milliseconds."""
         found = await self._metrics.query(promql.bounds_query(question.scope), None)
-        bounds = sorted({float(series.labels.get("le", "inf")) for series in found})
-        return Bounds(bounds=tuple(bound for bound in bounds if bound != float("inf")))
+        read = {bound(series.labels) for series in found}
+        return Bounds(bounds=tuple(sorted(le for le in read if le is not None and 0 < le < math.inf)))
 
     async def _run(self, scopes: Collection[Scope]) -> Mapping[Scope, Reading]:
         await self._clock.sleep(GATHER)
@@ -110,7 +111,7 @@ class Readings:
         """Give the time of day on Prometheus' clock: ours may be wrong by any amount."""
         if self._clock.monotonic() - self._synced > RESYNC:
             told = await self._metrics.query("vector(time())", None)
-            if not told or not told[0].samples:
+            if not told or not told[0].samples or not math.isfinite(told[0].samples[-1][1]):
                 raise MetricsUnreachable("Prometheus does not tell the time")
             self._offset = told[0].samples[-1][1] - self._clock.monotonic()
             self._synced = self._clock.monotonic()

@@ -166,7 +166,7 @@ REFUSALS = [
     pytest.param(reply(302, Location="/prom/"), "redirects to '/prom/'", id="a redirect loop is not followed"),
     pytest.param(reply(body=b"<html>log in</html>"), "no JSON but '<html>log in", id="a page instead of JSON"),
     pytest.param(reply(body=b""), "no JSON", id="nothing"),
-    pytest.param(reply(body=b"[" * 100_000), "recursion", id="JSON nested without end"),
+    pytest.param(reply(body=b"[" * 100_000), r"no JSON but '\[\[\[", id="JSON nested without end"),
     pytest.param(reply(body=[]), "what is no answer", id="a list"),
     pytest.param(reply(body={"status": "error", "error": "x"}), "what is no answer", id="200 with an error in it"),
     pytest.param(reply(body=success(None)), "what is no answer", id="a result that is no list"),
@@ -177,6 +177,16 @@ REFUSALS = [
         reply(body=success([{"metric": {}, "values": [[1, "2"], [2, "many"]]}])),
         "neither vector nor matrix",
         id="a value that is no number",
+    ),
+    pytest.param(
+        reply(body=success([{"metric": {}, "value": [1, 10**400]}])),
+        "neither vector nor matrix: int too large",
+        id="a value that no float holds",
+    ),
+    pytest.param(
+        reply(body=b'{"status":"success","data":{"result":[{"metric":{},"value":[NaN,"1"]}]}}'),
+        "a time that is none",
+        id="a time that is not a number",
     ),
     pytest.param(
         reply(body=success([], warnings=["remote read of store-2 failed"])),

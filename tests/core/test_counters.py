@@ -58,6 +58,7 @@ class TestWalking:
             pytest.param([(20, 100.0), (30, 100.0)], 0, id="silence"),
             pytest.param([(20, math.nan), (30, 110.0)], 10, id="a stale marker"),
             pytest.param([(20, math.inf), (30, -1.0), (40, 110.0)], 10, id="what cannot be a count"),
+            pytest.param([(20, 1e308), (30, 2.0**53), (40, 110.0)], 10, id="more than anyone counts"),
         ],
     )
     def test_counts_each_request_once(self, samples: list[Sample], expected: float) -> None:
@@ -73,6 +74,22 @@ class TestWalking:
     def test_tells_what_stands_and_when_it_was_scraped(self) -> None:
         _, (increment,) = read((10, series((10, 100.0))), (25, series((10, 100.0), (20, 130.0), (24, math.nan))))
         assert increment == Increment(labels=series().labels, value=30.0, total=130.0, at=20)
+
+    @pytest.mark.parametrize(
+        ("le", "spelt"),
+        [
+            pytest.param("300", "300.0", id="as Prometheus 2 has it"),
+            pytest.param("300.0", "300.0", id="as Prometheus 3 has it"),
+            pytest.param("+Inf", "+Inf", id="the last bucket"),
+            pytest.param("web", "web", id="no bound at all"),
+            pytest.param("NaN", "NaN", id="not a number"),
+            pytest.param("ü" * 10_000, "ü" * 10_000, id="a long one"),
+        ],
+    )
+    def test_spells_the_bound_of_a_bucket_in_one_way(self, le: str, spelt: str) -> None:
+        labels = {**series().labels, "le": le}
+        _, (increment,) = read((10, Series(labels, ((10, 1.0),))))
+        assert increment.labels["le"] == spelt
 
     def test_tells_nothing_of_a_series_without_a_number(self) -> None:
         counters, increments = read((10, series((10, math.nan))), (20, series()))

@@ -126,6 +126,22 @@ def test_latency_is_counted_at_the_bounds_around_the_limit(
     assert (found.failing(gate, Version.CANARY), found.passing(gate, Version.CANARY)) == (failing, passing)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({"le": "300"}, id="no name"),
+        pytest.param({"__name__": "response_latency_ms_bucket"}, id="a bucket without a bound"),
+        pytest.param({"__name__": "response_latency_ms_bucket", "le": "web"}, id="a bound that is no number"),
+        pytest.param({"__name__": "response_latency_ms_bucket", "le": "NaN"}, id="a bound that is not a number"),
+    ],
+)
+def test_what_counts_nothing_that_we_know_is_left_out(labels: dict[str, str]) -> None:
+    nameless = {key: value for key, value in OUTBOUND.items() if key != "__name__"}
+    found = count([Increment(labels={**nameless, **labels}, value=5)], SCOPE, REVISIONS, client=True)
+    assert not found.sums
+    assert not found.fast
+
+
 def latency_gates(bounds: tuple[float, ...]) -> tuple[Gate, ...]:
     return gates(a_spec(gates={"latency": {"p99": "300ms"}}), bounds)
 
@@ -134,3 +150,9 @@ def test_counters_as_they_stand_show_what_is_open() -> None:
     sent = Series({**OUTBOUND, "__name__": "request_total"}, ((1.0, 5.0), (2.0, 9.0)))
     found = standing([sent, Series(OUTBOUND, ((2.0, 6.0),)), Series(OUTBOUND, ())], SCOPE, REVISIONS, client=True)
     assert found.of(Version.CANARY, "", What.SENT) - found.of(Version.CANARY, "", What.ANSWERED) == 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1e308])
+def test_counters_stand_where_they_last_were_a_count(value: float) -> None:
+    found = standing([Series(OUTBOUND, ((1.0, 6.0), (2.0, value)))], SCOPE, REVISIONS, client=True)
+    assert found.of(Version.CANARY, "", What.ANSWERED) == 6

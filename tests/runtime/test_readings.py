@@ -181,6 +181,11 @@ class TestFamilies:
         prometheus.series = [at_server(name=name, le=le) for le in ("+Inf", "1000.0", "50", "50.0", "6")]
         assert await readings.bounds(FindBounds(scope=a_scope())) == Bounds(bounds=(6.0, 50.0, 1000.0))
 
+    async def test_bounds_that_are_none_are_left_out(self, readings: Readings, prometheus: Prometheus) -> None:
+        name = "response_latency_ms_bucket"
+        prometheus.series = [at_server(name=name, le=le) for le in ("fast", "NaN", "-1", "0", "-Inf", "50")]
+        assert await readings.bounds(FindBounds(scope=a_scope())) == Bounds(bounds=(50.0,))
+
     async def test_no_bounds_where_nothing_was_timed(self, readings: Readings) -> None:
         assert await readings.bounds(FindBounds(scope=a_scope())) == Bounds(bounds=())
 
@@ -238,6 +243,14 @@ class TestErrors:
         self, readings: Readings, prometheus: Prometheus
     ) -> None:
         prometheus.mute = True
+        with pytest.raises(MetricsUnreachable, match="does not tell the time"):
+            await read_all(readings, a_scope())
+
+    @pytest.mark.parametrize("time", [float("nan"), float("inf")])
+    async def test_a_time_that_is_none_is_an_outage(
+        self, readings: Readings, prometheus: Prometheus, time: float
+    ) -> None:
+        prometheus.tells = time
         with pytest.raises(MetricsUnreachable, match="does not tell the time"):
             await read_all(readings, a_scope())
 

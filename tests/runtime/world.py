@@ -171,6 +171,8 @@ class Prometheus:
     """What its clock is ahead of ours."""
     mute: bool = False
     """It does not tell the time."""
+    tells: float | None = None
+    """The time that it tells, where it is wrong."""
     asked: list[tuple[str, float | None]] = field(default_factory=list)
     syncs: int = 0
 
@@ -186,7 +188,8 @@ class Prometheus:
                 raise error
         if promql == TELL_THE_TIME:
             now = asyncio.get_running_loop().time() + self.ahead
-            return () if self.mute else (Series({}, ((now, now),)),)
+            told = now if self.tells is None else self.tells
+            return () if self.mute else (Series({}, ((now, told),)),)
         return tuple(series for series in self.series if selects(promql, series.labels))
 
     def families(self) -> list[str]:
