@@ -55,12 +55,12 @@ async def test_else_the_package_is_unpacked_into_the_cache(machine: Path, apt_ge
 async def test_a_download_that_fails_says_what_to_do_and_leaves_nothing(machine: Path) -> None:
     install(machine, "apt-get", "echo E: no network; exit 100")
     install(machine, "dpkg-deb", "true")
-    with pytest.raises(NoPrometheus, match=r"put one on PATH.*apt-get update.*E: no network"):
+    with pytest.raises(NoPrometheus, match=r"put a prometheus on PATH.*apt-get update.*E: no network"):
         await find_prometheus()
     assert list(cache_home().parent.iterdir()) == []
 
 
 @pytest.mark.usefixtures("machine")
 async def test_a_machine_without_apt_is_told_to_bring_one() -> None:
-    with pytest.raises(NoPrometheus, match="no apt-get to fetch it with: put a prometheus on PATH"):
+    with pytest.raises(NoPrometheus, match="put a prometheus on PATH, for no apt-get to fetch it with"):
         await find_prometheus()
