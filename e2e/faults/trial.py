@@ -16,7 +16,9 @@ from canary.errors import CanaryError
 from canary.lab import seed
 from canary.lab.lab import Lab, LabSettings
 from canary.lab.realplane import RealPlane
+from canary.lab.truth import Tally
 from e2e.faults.apiproxy import ApiProxy
+from e2e.faults.audit import Audit
 from e2e.faults.metricsproxy import MetricsProxy
 from e2e.faults.outcome import Outcome
 from e2e.stage import SECOND, Controller, Scene, Stage
@@ -82,6 +84,7 @@ class Trial(Scene):
     prometheus: MetricsProxy = field(init=False)
     weights: Weights = field(init=False)
     first: Controller = field(init=False)
+    audit: Audit = field(init=False)
     controllers: list[Controller] = field(default_factory=list)
     _counted: dict[str, float] = field(default_factory=dict)  # by rollout: canary requests in the evidence
 
@@ -95,6 +98,11 @@ class Trial(Scene):
         """The lab around."""
         assert isinstance(self.stage, Ground)
         return self.stage
+
+    @property
+    def truth(self) -> Tally:
+        """What the clients here saw of the canary."""
+        return self.stage.lab.truth.total(namespace=self.namespace, service=seed.CANARY)
 
     def another(self, name: str, *options: str, proxy: ApiProxy | None = None, **environment: str) -> Controller:
         """Make one more controller for this namespace; whoever starts it need not stop it."""
@@ -176,12 +184,19 @@ class Trial(Scene):
     @contextlib.asynccontextmanager
     async def books(self) -> AsyncIterator[None]:
         """Follow the evidence in status: what was counted of a rollout may never be forgotten."""
-        task = asyncio.create_task(self._keep_books())
+        self.audit = Audit(lambda: self.truth.answered)
+        tasks = [asyncio.create_task(self._keep_books()), asyncio.create_task(self._keep_truth())]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _keep_truth(self) -> None:
+        while True:
+            self.audit.look()
+            await asyncio.sleep(0.05)
 
     async def _keep_books(self) -> None:
         while True:
@@ -194,13 +209,14 @@ class Trial(Scene):
         evidence = cast("Json", status.get("evidence") or {})
         line = str(cast("Json", evidence.get("counted") or {}).get(GATE) or "").split()
         counted, before = float(line[0]) if line else 0.0, self._counted.get(rollout, 0.0)
+        self.audit.note(rollout, float(str(evidence.get("at") or 0)), counted if line else None)
         if line and counted < before:
             self.outcome.lost.append(f"the evidence of {rollout} fell from {before:.0f} to {counted:.0f} requests")
         self._counted[rollout] = max(before, counted)
 
     def measure(self) -> None:
         """Write down what was measured beside the row."""
-        here = self.stage.lab.truth.total(namespace=self.namespace, service=seed.CANARY)
+        here = self.truth
         self.outcome.harmed, self.outcome.sent = here.hurt, here.sent
         self.outcome.strange += self.weights.strange()
         self.outcome.requests = dict(self.proxy.requests)
