@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Self
 
 PAYLOAD = 256
+PROBLEMS = 10
 
 
 def clip(text: str) -> str:
@@ -47,14 +48,20 @@ class Problem:
 
     def __str__(self) -> str:
         """Name the field, the value and what is allowed."""
-        return f"{self.field}: {clip(repr(self.value))} is not {self.allowed}"
+        return f"{clip(self.field)}: {clip(repr(self.value))} is not {self.allowed}"
+
+
+def listed(problems: Sequence[Problem]) -> str:
+    """Name the first problems and count the others, so that the worst of objects floods no status."""
+    more = len(problems) - PROBLEMS
+    return "; ".join(map(str, problems[:PROBLEMS])) + (f"; and {more} more" if more > 0 else "")
 
 
 class InvalidSpec(CanaryError):
     """The user's object cannot be followed; `problems` holds every fault found, not only the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(map(str, problems)))
+        super().__init__(listed(problems))
         self.problems = tuple(problems)
 
 

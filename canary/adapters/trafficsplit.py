@@ -41,8 +41,7 @@ def takes_quantities(document: Mapping[str, object]) -> bool:
 def read_split(obj: Mapping[str, object]) -> Split:
     """Read an object of either version. Weights become thousandths of their sum, for only proportions count (§4.3)."""
     meta, spec = _at(obj, "metadata"), _at(obj, "spec")
-    listed = cast("list[object]", spec.get("backends") or [])
-    backends = [(str(b.get("service")), b.get("weight")) for b in listed if isinstance(b, Mapping)]
+    backends = [(str(b.get("service")), b.get("weight")) for b in _objects(spec.get("backends"))]
     raw: dict[str, int] = {}
     for name, weight in backends:
         raw[name] = raw.get(name, 0) + (milliunits(weight) or 0)
@@ -107,9 +106,12 @@ def _exactly(weight: object, wanted: Weight) -> bool:
 
 def _editor(meta: Mapping[str, object]) -> str:
     """Name the field manager that wrote last."""
-    entries = [e for e in cast("list[object]", meta.get("managedFields") or []) if isinstance(e, Mapping)]
-    last = max(entries, key=lambda e: str(e.get("time") or ""), default=None)
+    last = max(_objects(meta.get("managedFields")), key=lambda e: str(e.get("time") or ""), default=None)
     return "" if last is None else str(last.get("manager") or "")
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _at(value: object, *keys: str) -> Mapping[str, object]:

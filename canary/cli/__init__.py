@@ -5,6 +5,8 @@ Each command parses, calls and renders; the rest is in small modules beside it. 
 everything else.
 """
 
+import io
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
@@ -19,6 +21,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("run", "Run the controller."),
         "check": ("check", "Validate Canaries in files, without a cluster."),
+        "simulate": ("simulate", "Play rollouts on a virtual clock, without a cluster."),
         "start": ("start", "Ship an image into the canary Deployment and print the rollout's id."),
         "status": ("status", "Show Canaries and what their rollouts wait for."),
         "wait": ("wait", "Wait for the end of a rollout; the exit code tells which."),
@@ -78,3 +81,6 @@ class Commands(click.Group):
 @click.version_option(__version__, package_name="linkerd-canary", prog_name="canary")
 def main() -> None:
     """Progressive delivery for Linkerd that decides by evidence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")

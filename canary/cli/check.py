@@ -1,5 +1,6 @@
 """`canary check`: what is wrong with Canaries in files, all of it at once, without a cluster."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def as_json(documents: Sequence[Document], faults: Sequence[Fault]) -> dict[str,
 
 
 def _plain(value: object) -> object:
-    """Keep what JSON can say; YAML knows dates, too."""
+    """Keep what JSON can say; YAML knows dates and infinity, too."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
     return value if value is None or isinstance(value, str | int | float | bool) else clip(repr(value))
 
 

@@ -14,6 +14,7 @@ import yaml
 from canary.errors import Problem
 
 STDIN: Final = Path("-")
+MOST: Final = 100_000  # values in one document; a Canary has hundreds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ def read(files: Sequence[Path]) -> tuple[list[Document], list[Fault]]:
             faults.append(_unreadable(file, 0, reason, "a file that can be read"))
         except yaml.YAMLError as error:
             faults.append(_unreadable(file, number + 1, _where(error), "YAML"))
+        except (ValueError, RecursionError) as error:  # a thirteenth month, thousands of digits or of brackets
+            faults.append(_unreadable(file, number + 1, str(error), "YAML"))
     return documents, faults
 
 
@@ -92,6 +95,9 @@ def _parsed(file: Path) -> Iterator[object]:
 def _objects(file: str, number: int, parsed: object, faults: list[Fault]) -> Iterator[Document]:
     if parsed is None:
         return
+    if _size(parsed, {}) > MOST:
+        faults.append(_unreadable(Path(file), number, "what its aliases unfold to", f"at most {MOST} values"))
+        return
     if not isinstance(parsed, Mapping):
         faults.append(_unreadable(Path(file), number, parsed, "an object"))
         return
@@ -101,6 +107,17 @@ def _objects(file: str, number: int, parsed: object, faults: list[Fault]) -> Ite
             yield from _objects(file, number, item, faults)
         return
     yield Document(file=file, number=number, obj=parsed)
+
+
+def _size(value: object, known: dict[int, int]) -> int:
+    """Count the values in a document, the aliased ones each time."""
+    if not isinstance(value, Mapping | list | tuple | set):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST  # what holds itself has no end
+        inner = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum([_size(one, known) for one in inner])
+    return known[id(value)]
 
 
 def _unreadable(file: Path, number: int, value: object, allowed: str) -> Fault:

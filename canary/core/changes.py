@@ -14,7 +14,7 @@ from canary.core.gates import Gate, gates
 from canary.core.manifest import ORDERS, as_object, parse_spec
 from canary.core.promotion import carries, release
 from canary.core.status import Phase, Reason
-from canary.errors import InvalidSpec
+from canary.errors import InvalidSpec, listed
 
 
 def with_changes(facts: Facts) -> Facts:
@@ -27,7 +27,7 @@ def _invalid_spec(facts: Facts) -> Facts:
     told = {c.type: c.reason for c in facts.seen.status.conditions}
     if not facts.seen.problems or told.get("Ready") == Reason.INVALID_SPEC:
         return facts
-    problems = "; ".join(map(str, facts.seen.problems))
+    problems = listed(facts.seen.problems)
     message = f"The spec is invalid; the rollout goes on with the last valid one. {problems}."
     return _told(facts, Notice(reason=Reason.INVALID_SPEC, message=message, warning=True))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from canary.core.facts import Facts
 from canary.core.status import CanaryStatus, Condition, Outcome, Phase, Reason
+from canary.errors import listed
 
 WIRING: Final = frozenset(
     {
@@ -42,7 +43,7 @@ def conditions(facts: Facts, status: CanaryStatus) -> CanaryStatus:
     seen = facts.seen
     ready, ready_reason, ready_message = True, Reason.READY, "Wired and valid."
     if seen.problems:
-        ready, ready_reason, ready_message = False, Reason.INVALID_SPEC, "; ".join(map(str, seen.problems))
+        ready, ready_reason, ready_message = False, Reason.INVALID_SPEC, listed(seen.problems)
     elif status.reason in WIRING:
         ready, ready_reason, ready_message = False, status.reason, status.message
     elif seen.refused is not None:

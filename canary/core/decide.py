@@ -34,7 +34,7 @@ from canary.core.rules import Rule, Turn
 from canary.core.snapshot import Snapshot
 from canary.core.starting import IDLE
 from canary.core.status import MOVES, CanaryStatus, Phase, Reason
-from canary.errors import InvalidSpec
+from canary.errors import InvalidSpec, listed
 
 CHAINS: Final[Mapping[Phase, tuple[Rule, ...]]] = MappingProxyType(
     {
@@ -157,7 +157,7 @@ def _followable(seen: Snapshot) -> bool:
 
 def _refused(seen: Snapshot) -> Decision:
     """Say what is wrong with the spec; nothing else happens until the object changes."""
-    message = "; ".join(map(str, seen.problems))
+    message = listed(seen.problems)
     status = replace(seen.status, reason=Reason.INVALID_SPEC, message=message)
     facts = Facts(seen=seen, status=status, counters=None)
     status = conditions(facts, status)

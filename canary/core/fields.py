@@ -23,6 +23,11 @@ LONGEST_TEXT: Final = 300  # the id of a rollout holds the longest name of a Can
 MOST: Final = 2**31 - 1  # what Kubernetes counts with
 
 
+def valid_name(text: str) -> bool:
+    """Tell whether an object may be called so."""
+    return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
+
+
 class Fields:
     """One JSON object at `path`; sub-objects share the list of problems."""
 
@@ -83,7 +88,7 @@ class Fields:
         value = self._take(key)
         if value is None and default:
             return default
-        if not isinstance(value, str) or len(value) > LONGEST_NAME or not NAME.fullmatch(value):
+        if not isinstance(value, str) or not valid_name(value):
             self.refuse(
                 key, f"the name of an object: lower case, digits, '-' and '.', at most {LONGEST_NAME} characters"
             )
@@ -112,6 +117,16 @@ class Fields:
             return value
         self.refuse(key, f"a whole number from 0 to {MOST}")
         return None
+
+    def number(self, key: str, default: float, *, most: float) -> float:
+        """Read a number above 0."""
+        value = self._take(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+            self.refuse(key, f"a number above 0, at most {most:g}")
+            return default
+        return float(value)
 
     def choice(self, key: str, default: Choice) -> Choice:
         """Read one of an enumeration's texts."""

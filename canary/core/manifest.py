@@ -11,7 +11,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from canary.core import formats
-from canary.core.fields import Fields
+from canary.core.fields import Fields, valid_name
 from canary.core.spec import (
     FULL,
     Approval,
@@ -80,14 +80,15 @@ def last_valid(spec: Mapping[str, object], now: Mapping[str, object], name: str)
 
 def placeholder(name: str) -> CanarySpec:
     """Make a spec for where an idle Canary's own cannot be followed; its problems keep everyone from using it."""
-    label = name.replace(".", "-")[:56].strip("-")  # leaves room for the suffixes; a Service's name has no dots
+    # leaves room for the suffixes; a Service's name has no dots
+    label = re.sub(r"[^a-z0-9]+", "-", name)[:56].strip("-") or "canary"
     spec = {
         "service": label,
         "stable": {"service": f"{label}-stable"},
         "canary": {"service": f"{label}-canary"},
         "gates": {"successRate": {"min": "99%"}},
     }
-    return parse_spec(as_object(spec, name))
+    return parse_spec(as_object(spec, name if valid_name(name) else label))
 
 
 def _spec(spec: Fields, name: str) -> CanarySpec:

@@ -170,6 +170,8 @@ def test_the_editor_is_who_wrote_last(fields: object, editor: str) -> None:
     [
         pytest.param({}, id="empty"),
         pytest.param({"metadata": {"name": "web"}, "spec": None}, id="no spec"),
+        pytest.param({"metadata": {"managedFields": 7}, "spec": {"backends": 7}}, id="numbers for lists"),
+        pytest.param({"metadata": {"managedFields": {"a": 1}}, "spec": {"backends": {"a": 1}}}, id="objects for lists"),
         pytest.param({"metadata": None, "spec": {"service": "web"}}, id="no backends"),
         pytest.param({"metadata": {}, "spec": {"backends": []}}, id="no backend"),
     ],

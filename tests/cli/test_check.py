@@ -188,6 +188,40 @@ def test_documents_before_a_broken_one_are_still_checked(tmp_path: Path) -> None
     assert [(problem["document"], problem["field"]) for problem in found] == [(2, ""), (1, "spec.bake")]
 
 
+LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("name: 2026-13-45", "month must be in 1..12", id="a date that is none"),
+        pytest.param(f"name: {'9' * 5000}", "Exceeds the limit (4300 digits)", id="thousands of digits"),
+        pytest.param("name: " + "[" * 3000, "maximum recursion depth", id="thousands of brackets"),
+        pytest.param(f"kind: Canary\n{LAUGHS}spec: *a11", "at most 100000 values", id="aliases of aliases"),
+        pytest.param("kind: Canary\nspec: &a {spec: *a}", "at most 100000 values", id="an alias within itself"),
+        pytest.param('kind: Canary\nmetadata: {name: "\\ud800"}', "Canary \\ud800: ", id="half a letter"),
+        pytest.param("? [a]\n: b", "found unhashable key", id="a key that is a list"),
+        pytest.param(
+            "kind: Canary\nspec: {1: 2, 2026-01-01: 3, null: 4}", "spec.1: 2 is not", id="keys that are no texts"
+        ),
+        pytest.param("kind: \a", "is not YAML", id="a bell"),
+    ],
+)
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_no_file_is_too_odd_to_be_told_about(tmp_path: Path, text: str, told: str, output: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(text)
+    result = CliRunner().invoke(main, ["check", str(file), "-o", output])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    if output == "table":
+        assert told in result.stdout
+    else:
+        assert json.loads(result.stdout)["problems"]
+
+
 def test_a_list_is_taken_apart(tmp_path: Path) -> None:
     result = checked(tmp_path, {"apiVersion": "v1", "kind": "List", "items": [a_canary(bake="soon")]})
     assert "Canary web: spec.bake" in result.stdout

@@ -142,6 +142,11 @@ def test_every_name_has_a_placeholder(name: str) -> None:
     assert placeholder(name).route_name == name
 
 
+@pytest.mark.parametrize("name", ["", "Web", "-", "a..b", "ü" * 10_000, "\0"])
+def test_a_name_that_no_cluster_takes_has_one_too(name: str) -> None:
+    assert placeholder(name).route_name
+
+
 def test_null_counts_as_unset() -> None:
     said = a_canary()["spec"]
     assert isinstance(said, dict)
