@@ -38,13 +38,18 @@ RELABELLING: list[Json] = [
 ]
 
 
-def configuration(targets_url: str, scrape_interval: timedelta) -> str:
-    """Write the file. Targets are asked for each second, as fast as Prometheus takes new ones."""
+def configuration(targets_url: str, scrape_interval: timedelta, replica: str = "") -> str:
+    """Write the file. Targets are asked for each second, as fast as Prometheus takes new ones.
+
+    A `replica` scrapes at other moments than its sisters, as their external labels decide.
+    """
     every = f"{round(scrape_interval.total_seconds() * 1000)}ms"
     job = {
         "job_name": "linkerd-proxy",
         "http_sd_configs": [{"url": targets_url, "refresh_interval": "1s"}],
         "relabel_configs": RELABELLING,
     }
-    timing = {"evaluation_interval": every, "scrape_interval": every, "scrape_timeout": every}
-    return yaml.safe_dump({"global": timing, "scrape_configs": [job]}, sort_keys=False)
+    common: Json = {"evaluation_interval": every, "scrape_interval": every, "scrape_timeout": every}
+    if replica:
+        common["external_labels"] = {"prometheus_replica": replica}
+    return yaml.safe_dump({"global": common, "scrape_configs": [job]}, sort_keys=False)

@@ -27,8 +27,8 @@ _LIBC = ctypes.CDLL(None)  # opened here: a process between fork and exec must n
 class Prometheus:
     """One server; `url` stays the same through restarts."""
 
-    def __init__(self, home: Path, targets_url: str, scrape_interval: timedelta) -> None:
-        self._home = home
+    def __init__(self, home: Path, targets_url: str, scrape_interval: timedelta, replica: str = "") -> None:
+        self._home, self._replica = home, replica
         self._targets_url, self._scrape_interval = targets_url, scrape_interval
         self._port = _free_port()
         self._process: asyncio.subprocess.Process | None = None
@@ -43,7 +43,7 @@ class Prometheus:
         program = await find_prometheus()
         self._home.mkdir(parents=True, exist_ok=True)
         config, log = self._home / "prometheus.yml", self._home / "prometheus.log"
-        config.write_text(configuration(self._targets_url, self._scrape_interval))
+        config.write_text(configuration(self._targets_url, self._scrape_interval, self._replica))
         with log.open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
                 str(program),

@@ -6,8 +6,9 @@
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 import aiohttp
@@ -19,13 +20,12 @@ Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass
 class MetricsProxy:
-    """One proxy. `upstreams` are asked in turn, as replicas behind one address are."""
+    """One proxy. `upstreams` are asked by chance, as replicas behind one address are."""
 
     upstreams: list[str]
     fault: Answer | None = None
     asked: int = 0
     url: str = ""
-    _parting: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -36,8 +36,9 @@ class MetricsProxy:
             application.router.add_route("*", "/{path:.*}", self._serve)
             runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            self._site = web.TCPSite(runner, "127.0.0.1", 0)
+            await self._site.start()
+            self.url, self._runner = f"http://127.0.0.1:{runner.addresses[0][1]}", runner
             try:
                 yield self
             finally:
@@ -52,11 +53,21 @@ class MetricsProxy:
         finally:
             self.fault = None
 
+    @contextlib.asynccontextmanager
+    async def refusing(self) -> AsyncIterator[None]:
+        """Be gone while the context is open: nobody listens, and connections that were kept are cut."""
+        await self._site.stop()
+        with self.during(gone):
+            yield
+        port = int(self.url.rpartition(":")[2])
+        self._site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
+        await self._site.start()
+
     async def ask(self, request: web.Request, **instead: str) -> tuple[int, bytes]:
         """Ask upstream what the controller asked, with other parameters where `instead` says so."""
         self.asked += 1
         given = {**request.query, **{key: str(value) for key, value in (await request.post()).items()}, **instead}
-        url = self.upstreams[self.asked % len(self.upstreams)] + request.path
+        url = random.choice(self.upstreams) + request.path
         async with self._client.post(url, data=given) as answer:
             return answer.status, await answer.read()
 
@@ -84,12 +95,53 @@ async def never(_: web.Request, __: MetricsProxy) -> web.StreamResponse:
 
 
 def status(code: int, text: str = "") -> Answer:
-    """Answer with a status code."""
+    """Answer with a status code, or with a page in the place of an answer."""
 
     async def answer(_: web.Request, __: MetricsProxy) -> web.StreamResponse:
         return web.Response(status=code, text=text)
 
     return answer
+
+
+async def endless(request: web.Request, _: MetricsProxy) -> web.StreamResponse:
+    """Answer as fast as is read, with what has no end."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"status":"success","data":{"resultType":"matrix","result":[')
+    while True:
+        await response.write(b'{"metric":{},"values":[[1,"1"]]},' * 2000)
+
+
+def pinned(at: float) -> Answer:
+    """Answer what was true at a moment: what a Prometheus says that scrapes no more."""
+
+    async def answer(request: web.Request, proxy: MetricsProxy) -> web.StreamResponse:
+        code, body = await proxy.ask(request, time=f"{at:.3f}")
+        return web.Response(body=body, status=code, content_type="application/json")
+
+    return answer
+
+
+def rewritten(change: Callable[[bytes], bytes]) -> Answer:
+    """Answer with other bytes than upstream's."""
+
+    async def answer(request: web.Request, proxy: MetricsProxy) -> web.StreamResponse:
+        code, body = await proxy.ask(request)
+        return web.Response(body=change(body), status=code, content_type="application/json")
+
+    return answer
+
+
+def series(change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Answer:
+    """Answer with other series in the place of each of upstream's; the time is told as it is."""
+
+    def alter(document: dict[str, Any]) -> dict[str, Any]:
+        data = document["data"]
+        if data["resultType"] == "matrix":
+            data["result"] = [new for old in data["result"] for new in change(old)]
+        return document
+
+    return changed(alter)
 
 
 def slow(seconds: float) -> Answer:
@@ -109,6 +161,28 @@ def changed(change: Change) -> Answer:
     async def answer(request: web.Request, proxy: MetricsProxy) -> web.StreamResponse:
         code, body = await proxy.ask(request)
         document = change(json.loads(body)) if code == 200 else json.loads(body)
+        return web.json_response(document, status=code)
+
+    return answer
+
+
+def ahead(seconds: float) -> Answer:
+    """Answer with a clock that is so far ahead of everybody else's."""
+
+    def moved(rows: list[list[Any]]) -> list[list[Any]]:
+        return [[at + seconds, value] for at, value in rows]
+
+    async def answer(request: web.Request, proxy: MetricsProxy) -> web.StreamResponse:
+        asked = (await request.post()).get("time") or request.query.get("time")
+        code, body = await proxy.ask(request, **({"time": f"{float(str(asked)) - seconds:.3f}"} if asked else {}))
+        document = json.loads(body)
+        for row in document.get("data", {}).get("result", []):
+            if "values" in row:
+                row["values"] = moved(row["values"])
+            elif "value" in row:
+                told = asked is None and not row["metric"]  # vector(time()) tells the time in its value, too
+                at, value = row["value"]
+                row["value"] = [at + seconds, str(float(value) + seconds) if told else value]
         return web.json_response(document, status=code)
 
     return answer
