@@ -43,7 +43,21 @@ class DurationType(click.ParamType[timedelta]):
         return time
 
 
+class PercentType(click.ParamType[float]):
+    """A percentage in the notation of the resource, as a fraction."""
+
+    name = "percent"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read `5%`, `0.1%`."""
+        share = value if isinstance(value, float) else formats.percent(value)
+        if share is None:
+            self.fail(f"{value!r} is not a percentage like 5% or 0.1%, at most 100%.", param, ctx)
+        return share
+
+
 DURATION: Final = DurationType()
+PERCENT: Final = PercentType()
 
 
 def cluster_options(command: Command) -> Command:

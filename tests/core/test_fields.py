@@ -24,6 +24,7 @@ READERS: list[tuple[str, Callable[[Fields], object], object]] = [
     ("label", lambda fields: fields.label("x"), ""),
     ("flag", lambda fields: fields.flag("x"), False),
     ("count", lambda fields: fields.count("x"), None),
+    ("number", lambda fields: fields.number("x", 1.5, most=9.0), 1.5),
     ("choice", lambda fields: fields.choice("x", Fruit.PEAR), Fruit.PEAR),
     ("array", lambda fields: fields.array("x", ["default"]), ["default"]),
     ("duration", lambda fields: fields.duration("x", "9s", least=timedelta(seconds=1)), timedelta(seconds=1)),
@@ -136,3 +137,13 @@ def test_a_whole_object_is_refused_by_its_own_path() -> None:
     fields = Fields({"a": 1}, "spec.gates")
     fields.refuse("", "a set of gates")
     assert told(fields) == ["spec.gates: {'a': 1} is not a set of gates"]
+
+
+@pytest.mark.parametrize(
+    ("given", "read", "right"),
+    [(2, 2.0, True), (9.0, 9.0, True), (0, 1.5, False), (9.1, 1.5, False), (True, 1.5, False), (None, 1.5, True)],
+)
+def test_a_number_is_above_zero_and_bounded(given: object, read: float, right: bool) -> None:
+    fields = Fields({"x": given}, "spec")
+    assert fields.number("x", 1.5, most=9.0) == read
+    assert told(fields) == ([] if right else [f"spec.x: {given!r} is not a number above 0, at most 9"])

@@ -1,0 +1,81 @@
+"""A Deployment on the virtual clock: one template at a time, whose pods are ready some seconds after it came."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from canary.core.snapshot import Pod, Workload
+from canary.simulator.mesh import EPOCH
+
+Template: TypeAlias = dict[str, object]
+LONG_AGO = -3600.0
+
+
+@dataclass(slots=True)
+class Fleet:
+    """`ready_at` says from when the pods of the present revision serve; until then those of the one before do."""
+
+    name: str
+    template: Template
+    revision: str
+    replicas: int
+    start: float
+    version: int = 1
+    ready_at: float = LONG_AGO
+    _before: str = ""
+    _templates: dict[str, Template] = field(default_factory=dict)
+    _shown: tuple[tuple[int, bool], Workload] | None = None
+
+    def __post_init__(self) -> None:
+        """Begin rolled out."""
+        self._templates[self.revision] = self.template
+
+    def push(self, template: Template, revision: str, now: float, start: float) -> None:
+        """Roll out another template."""
+        self._before, self.template, self.revision = self.revision, template, revision
+        self._templates[revision] = template
+        self.ready_at = now + start
+        self.start = start
+        self.version += 1
+
+    def scale(self, replicas: int, now: float) -> None:
+        """Change the replicas; more pods take their time to be ready."""
+        if replicas > self.replicas:
+            self.ready_at = max(self.ready_at, now + self.start)
+            self._before = self._before or self.revision
+        self.replicas = replicas
+        self.version += 1
+
+    def serving(self, now: float) -> str:
+        """Name the revision that answers, "" where there is none."""
+        if self.replicas == 0:
+            return ""
+        return self.revision if now >= self.ready_at else self._before
+
+    def workload(self, now: float) -> Workload:
+        """Show it as the cluster's adapter would."""
+        ready = now >= self.ready_at
+        if self._shown is None or self._shown[0] != (self.version, ready):
+            self._shown = ((self.version, ready), self._workload(ready=ready))
+        return self._shown[1]
+
+    def _workload(self, *, ready: bool) -> Workload:
+        born = EPOCH + self.ready_at - self.start
+        pods = [self._pod(self.revision, number, born, ready=ready) for number in range(self.replicas)]
+        if not ready and self._before and self._before != self.revision:
+            pods += [self._pod(self._before, number, EPOCH + LONG_AGO, ready=True) for number in range(self.replicas)]
+        return Workload(
+            name=self.name,
+            resource_version=str(self.version),
+            desired=self.replicas,
+            available=self.replicas,
+            revision=self.revision,
+            settled=ready,
+            template=self.template,
+            templates=dict(self._templates),
+            selector={"app": self.name},
+            pods=tuple(pods),
+        )
+
+    @staticmethod
+    def _pod(revision: str, number: int, born: float, *, ready: bool) -> Pod:
+        return Pod(name=f"{revision}-{number}", revision=revision, created=born, ready=ready, meshed=True)

@@ -1,0 +1,133 @@
+"""What the simulated world does: traffic, how the releases behave, and what happens to both.
+
+`parse_scenario` reads the YAML of `canary simulate --scenario`. Rates are per request; times count in seconds from the
+moment the release is shipped.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from canary.core.fields import Fields
+from canary.errors import InvalidSpec
+
+MOST_TRAFFIC: Final = 100_000.0  # requests per second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """How one release answers. Its pods are ready after `start` seconds; before `after` it fails as stable does."""
+
+    failure: float = 0.001
+    slow: float = 0.0
+    """Share of answers above every latency limit."""
+    hang: float = 0.0
+    """Share of requests that never get an answer."""
+    after: float = 0.0
+    start: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Failures beside the releases' own, on both sides at once or, `apart`, on each by its own chance.
+
+    With `share` it comes in spells of `lasts` seconds, this share of all of them; without, once, at `at`.
+    """
+
+    failure: float
+    lasts: float
+    at: float = 0.0
+    share: float = 0.0
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route's share of the traffic, and what the canary fails of it where that differs."""
+
+    name: str
+    share: float
+    failure: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """All of it."""
+
+    traffic: float = 100.0
+    stable: Release = field(default_factory=Release)
+    canary: Release = field(default_factory=Release)
+    troubles: tuple[Trouble, ...] = ()
+    clusters: int = 1
+    """Failures come in groups of so many."""
+    drift: float = 0.0
+    """What the failure rate of both sides gains in an hour."""
+    missed: float = 0.0
+    """Share of scrapes that fail."""
+    scrape: timedelta = timedelta(seconds=10)
+    routes: tuple[Route, ...] = ()
+
+
+def parse_scenario(document: Mapping[str, object]) -> Scenario:
+    """Read a scenario. Raises InvalidSpec with all problems."""
+    top = Fields(document, "")
+    stable = _release(top.section("stable"), 0.001)
+    scenario = Scenario(
+        traffic=top.number("traffic", 100.0, most=MOST_TRAFFIC),
+        stable=stable,
+        canary=_release(top.section("canary"), stable.failure),
+        troubles=tuple(_trouble(row) for row in top.sections("troubles")),
+        clusters=max(1, top.count("clusters") or 1),
+        drift=_share(top, "drift"),
+        missed=_share(top, "missed"),
+        scrape=top.duration("scrape", "10s", least=timedelta(seconds=1)),
+        routes=tuple(_route(row) for row in top.sections("routes")),
+    )
+    top.finish()
+    if sum(route.share for route in scenario.routes) > 1 + 1e-9:
+        top.refuse("routes", "a list of routes whose shares add up to at most 100%")
+    if top.problems:
+        raise InvalidSpec(top.problems)
+    return scenario
+
+
+def _release(fields: Fields, failure: float) -> Release:
+    release = Release(
+        failure=fields.percent("failure", f"{failure:.6%}", least=0.0, most=1.0),
+        slow=_share(fields, "slow"),
+        hang=_share(fields, "hang"),
+        after=_seconds(fields, "after", "0s"),
+        start=_seconds(fields, "start", "5s"),
+    )
+    fields.finish()
+    return release
+
+
+def _trouble(fields: Fields) -> Trouble:
+    trouble = Trouble(
+        failure=fields.percent("failure", None, least=0.0, most=1.0),
+        lasts=max(1.0, _seconds(fields, "lasts", "10s")),
+        at=_seconds(fields, "at", "0s"),
+        share=_share(fields, "share"),
+        apart=fields.flag("apart"),
+    )
+    fields.finish()
+    return trouble
+
+
+def _route(fields: Fields) -> Route:
+    own = fields.percent("failure", "0%", least=0.0, most=1.0) if fields.has("failure") else None
+    name, share = fields.text("name", ""), fields.percent("share", None, least=0.0, most=1.0)
+    if not name:
+        fields.refuse("name", "the name of a route")
+    fields.finish()
+    return Route(name=name, share=share, failure=own)
+
+
+def _share(fields: Fields, key: str) -> float:
+    return fields.percent(key, "0%", least=0.0, most=1.0)
+
+
+def _seconds(fields: Fields, key: str, default: str) -> float:
+    return fields.duration(key, default, least=timedelta()).total_seconds()

@@ -1,0 +1,99 @@
+"""The shipped decisions in a simulated world: what should happen does, and a bug in them shows."""
+
+from dataclasses import replace
+
+import pytest
+
+from canary.core import decide
+from canary.core.decision import Decision
+from canary.core.questions import Answers, Reading
+from canary.core.snapshot import Snapshot
+from canary.simulator import site
+from canary.simulator.rollout import Ending, play
+from canary.simulator.scenario import Release, Scenario, Trouble
+from tests.canaries import a_canary, a_route, with_gates
+
+QUICK = a_canary(bake="1m")
+BAD = Scenario(canary=Release(failure=0.05))
+
+
+def endings(canary: dict[str, object], scenario: Scenario, runs: int = 10) -> list[Ending]:
+    return [play(canary, scenario, seed) for seed in range(runs)]
+
+
+def outcomes(canary: dict[str, object], scenario: Scenario, runs: int = 10) -> set[tuple[str, str]]:
+    return {(ending.outcome, ending.reason) for ending in endings(canary, scenario, runs)}
+
+
+def test_a_good_release_is_promoted_and_harms_nobody() -> None:
+    found = endings(QUICK, Scenario())
+    assert {(ending.outcome, ending.peak, ending.harmed) for ending in found} == {("Promoted", 1000, 0.0)}
+
+
+def test_a_bad_release_is_rolled_back_from_the_first_step() -> None:
+    found = endings(QUICK, BAD)
+    assert {(ending.outcome, ending.reason, ending.peak) for ending in found} == {("RolledBack", "SuccessRate", 100)}
+    assert all(ending.seconds < 90 and ending.harmed < 60 for ending in found)
+
+
+@pytest.mark.parametrize(
+    ("canary", "scenario", "end"),
+    [
+        pytest.param(with_gates(unanswered="Rollback"), Scenario(canary=Release(hang=0.5)), "Unanswered", id="hangs"),
+        pytest.param(with_gates(latency={"p99": "500ms"}), Scenario(canary=Release(slow=0.2)), "Latency", id="is slow"),
+        pytest.param(QUICK, Scenario(canary=Release(failure=0.3, after=120)), "SuccessRate", id="fails later"),
+        pytest.param(
+            a_canary(stepTimeout="1m"), Scenario(canary=Release(start=300)), "CanaryNotReady", id="never ready"
+        ),
+    ],
+)
+def test_what_a_release_does_wrong_is_named(canary: dict[str, object], scenario: Scenario, end: str) -> None:
+    assert outcomes(canary, scenario, 4) == {("RolledBack", end)}
+
+
+def test_what_hits_both_sides_is_not_held_against_the_release() -> None:
+    incident = Trouble(failure=0.1, at=60, lasts=120)
+    assert outcomes(QUICK, Scenario(troubles=(incident,))) == {("Promoted", "Promoted")}
+
+
+def test_a_gate_on_a_route_without_traffic_holds_until_the_deadline() -> None:
+    canary = a_canary(gates={"routes": [a_route("POST /")]}, stepTimeout="5m", bake="1m")
+    assert outcomes(canary, Scenario(), 2) == {("RolledBack", "StepTimeout")}
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    assert play(QUICK, BAD, 5) == play(QUICK, BAD, 5)
+    assert len({play(QUICK, BAD, seed).harmed for seed in range(5)}) > 1
+
+
+def blind(seen: Snapshot, answers: Answers) -> Decision:
+    """See no failures: gates that are not armed."""
+    return decide.decide(seen, {q: _spared(a) if isinstance(a, Reading) else a for q, a in answers.items()})
+
+
+def _spared(reading: Reading) -> Reading:
+    return replace(reading, series=tuple(s for s in reading.series if s.labels.get("classification") != "failure"))
+
+
+def hasty(seen: Snapshot, answers: Answers) -> Decision:
+    """Forget the dwell."""
+    rollout = seen.status.rollout
+    rushed = (
+        seen
+        if rollout is None
+        else replace(seen, status=replace(seen.status, rollout=replace(rollout, dwelt=seen.spec.dwell)))
+    )
+    return decide.decide(rushed, answers)
+
+
+@pytest.mark.parametrize("bug", [blind, hasty])
+def test_a_bug_in_decide_shows_in_the_endings(bug: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = figures()
+    monkeypatch.setattr(site, "decide", bug)
+    assert figures() != sound
+
+
+def figures() -> list[tuple[str, str, int, int]]:
+    """Give what a table of good and bad releases is made of."""
+    found = [ending for world in (BAD, Scenario()) for ending in endings(QUICK, world, 5)]
+    return [(ending.outcome, ending.reason, ending.peak, round(ending.seconds)) for ending in found]
