@@ -48,12 +48,17 @@ class Write:
 
 @dataclass
 class ApiProxy:
-    """One proxy. `writes` is all that the controller changed, in order; `wrote` is told of each before its answer."""
+    """One proxy. `writes` is all that the controller changed, in order.
+
+    `wrote` is told of each before it is answered, and `writing` (with a code of 0) before it is passed on, unless that
+    says no.
+    """
 
     upstream: Path  # a kubeconfig
     kubeconfig: Path  # written by `running`
     writes: list[Write] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)  # by verb
+    writing: Callable[[Write], bool] = lambda _: True
     wrote: Callable[[Write], None] = lambda _: None
     port: int = 0
     _toxins: list[Toxin] = field(default_factory=list)
@@ -131,6 +136,8 @@ class ApiProxy:
             **{k: v for k, v in request.headers.items() if k.lower() in ("content-type", "accept")},
         }
         body = await request.read()
+        if request.method in WRITES and not self.writing(_write(request, 0)):
+            return await _suffer(request, Toxin(answer="cut"))
         try:
             async with self._client.request(
                 request.method, self._url + request.raw_path, data=body or None, headers=headers
@@ -143,7 +150,7 @@ class ApiProxy:
         if request.query.get("watch") != "true":
             body = await answer.read()
             if request.method in WRITES:
-                write = Write(asyncio.get_running_loop().time(), request.method, request.path, answer.status)
+                write = _write(request, answer.status)
                 self.writes.append(write)
                 self.wrote(write)
             await self._flowing.wait()
@@ -166,6 +173,10 @@ class ApiProxy:
                         self._toxins.remove(toxin)
                 return toxin
         return None
+
+
+def _write(request: web.Request, code: int) -> Write:
+    return Write(asyncio.get_running_loop().time(), request.method, request.path, code)
 
 
 async def _suffer(request: web.Request, toxin: Toxin) -> web.StreamResponse:

@@ -19,7 +19,6 @@ from e2e.faults.trial import Ground
 
 ABREAST = 6  # more would have two cores too busy to keep pods ready
 LABS = 2  # beside the shared one
-PATIENCE = 400.0  # seconds for one row
 
 
 def chosen(patterns: Iterable[str]) -> list[Row]:
@@ -56,7 +55,7 @@ async def _played(row: Row, ground: Ground | None, home: Path) -> Outcome:
     outcome = Outcome(family=row.family, fault=row.fault, wanted=row.wanted)
     begun = time.monotonic()
     try:
-        async with asyncio.timeout(PATIENCE), _ground(home / row.name, needed=True, given=ground) as here:
+        async with asyncio.timeout(row.patience), _ground(home / row.name, needed=True, given=ground) as here:
             assert here is not None
             async with here.trial(row.name, outcome, row.rps) as trial:
                 await row.play(trial)

@@ -21,7 +21,7 @@ FAMILIES = (
 class Row:
     """One fault, what must happen, and the function that tries it on a trial of its own.
 
-    `own` gives it a lab of its own, for faults of what the others share.
+    `own` gives it a lab of its own, for faults of what the others share; `patience` is what it may take, in seconds.
     """
 
     name: str
@@ -31,21 +31,24 @@ class Row:
     play: Play
     rps: float
     own: bool
+    patience: float
 
 
 ROWS: dict[str, Row] = {}
 
 
 def fault(
-    family: str, what: str, *, wanted: str, rps: float = 20, own: bool = False, name: str = ""
+    family: str, what: str, *, wanted: str, rps: float = 20, own: bool = False, patience: float = 400
 ) -> Callable[[Play], Play]:
-    """Register a row. `name`, the function's by default, is with dashes its namespace."""
+    """Register a row. The function's name is, with dashes, its namespace."""
 
     def register(play: Play) -> Play:
-        row = name or play.__name__
+        row = play.__name__
         if row in ROWS or family not in FAMILIES:
             raise ValueError(f"{family}: {row}")
-        ROWS[row] = Row(name=row, family=family, fault=what, wanted=wanted, play=play, rps=rps, own=own)
+        ROWS[row] = Row(
+            name=row, family=family, fault=what, wanted=wanted, play=play, rps=rps, own=own, patience=patience
+        )
         return play
 
     return register

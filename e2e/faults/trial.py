@@ -215,11 +215,13 @@ class Trial(Scene):
         self._counted[rollout] = max(before, counted)
 
     def measure(self) -> None:
-        """Write down what was measured beside the row."""
+        """Write down what was measured beside the row, on top of what its other trials measured."""
         here = self.truth
-        self.outcome.harmed, self.outcome.sent = here.hurt, here.sent
+        self.outcome.harmed += here.hurt
+        self.outcome.sent += here.sent
         self.outcome.strange += self.weights.strange()
-        self.outcome.requests = dict(self.proxy.requests)
+        for verb, count in self.proxy.requests.items():
+            self.outcome.requests[verb] = self.outcome.requests.get(verb, 0) + count
         for controller in self.controllers:
             crashed = [line for line in controller.lines() if line.get("event") == "tick.crashed"]
             self.outcome.strange += [f"a tick crashed: {line.get('exception')}" for line in crashed[:1]]
