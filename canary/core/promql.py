@@ -8,11 +8,15 @@ escaped.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
+from typing import TypeAlias
 
 from canary.core.questions import Scope
 
 AT_CLIENT = ("request_total", "response_total", "response_latency_ms_bucket")
 AT_SERVER = ("route_request_total", "route_response_total", "route_response_latency_ms_bucket")
+Owner: TypeAlias = tuple[str, str, str]
+"""Where it is counted, and the namespace and name of the leaf Service (at a client) or Deployment (at a server)."""
+
 LEGACY_BUCKETS = "response_latency_ms_bucket"
 
 
@@ -60,13 +64,18 @@ def bounds_query(scope: Scope) -> str:
     return f'count by (le) ({LEGACY_BUCKETS}{{direction="inbound",{leaves}}})'
 
 
-def belongs(labels: Mapping[str, str], scope: Scope) -> bool:
-    """Tell whether a series of a shared answer is one of this scope's."""
+def owner(labels: Mapping[str, str]) -> Owner:
+    """Say for whom a series counts."""
     if labels.get("direction") == "outbound":
-        leaves = (scope.stable.service, scope.canary.service)
-        return labels.get("dst_namespace") == scope.namespace and labels.get("dst_service") in leaves
-    deployments = (scope.stable.deployment, scope.canary.deployment)
-    return labels.get("namespace") == scope.namespace and labels.get("deployment") in deployments
+        return "outbound", labels.get("dst_namespace", ""), labels.get("dst_service", "")
+    return "inbound", labels.get("namespace", ""), labels.get("deployment", "")
+
+
+def owners(scope: Scope) -> tuple[Owner, ...]:
+    """Say whose series of a shared answer are this scope's."""
+    leaves = (("outbound", scope.namespace, side.service) for side in (scope.stable, scope.canary))
+    deployments = (("inbound", scope.namespace, side.deployment) for side in (scope.stable, scope.canary))
+    return (*leaves, *deployments)
 
 
 def _families(names: Iterable[str], where: str, scopes: Collection[Scope], window: timedelta) -> tuple[str, ...]:

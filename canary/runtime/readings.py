@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
+from typing import TypeAlias
 
 from canary.core import promql
 from canary.core.counters import Series, bound
@@ -22,6 +24,8 @@ GATHER = timedelta(milliseconds=100)  # how long a batch waits for others to joi
 SETTLE = 0.3  # seconds after which a scrape is surely stored
 RESYNC = 60.0  # seconds for which the difference of the clocks is trusted
 MOST_SCOPES = 200  # Canaries in one query: its text stays under Prometheus' limits
+
+Shared: TypeAlias = dict[promql.Owner, list[Series]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ class Readings:
         Raises MetricsUnreachable.
         """
         if question.at is not None:
-            series = await self._families([question.scope], question.at)
-            return Reading(at=question.at, series=series)
+            shared = await self._families([question.scope], question.at)
+            return Reading(at=question.at, series=own(shared, question.scope))
         batch = self._batch
         if batch is None or len(batch.scopes) >= MOST_SCOPES:
             scopes: set[Scope] = set()
@@ -72,19 +76,20 @@ class Readings:
         if self._batch is not None and self._batch.scopes is scopes:
             self._batch = None  # who comes now is for the next one
         at = await self._now() - SETTLE
-        series = await self._families(scopes, at)
-        return {scope: Reading(at=at, series=_own(series, scope)) for scope in scopes}
+        shared = await self._families(scopes, at)
+        return {scope: Reading(at=at, series=own(shared, scope)) for scope in scopes}
 
-    async def _families(self, scopes: Collection[Scope], at: float) -> tuple[Series, ...]:
+    async def _families(self, scopes: Collection[Scope], at: float) -> Shared:
         """Ask every family at once. Where no client of a service is scraped, ask its server."""
         texts = list(promql.client_queries(scopes, self._window))
         routed = [scope for scope in scopes if scope.routes]
         texts += promql.route_queries(routed, self._window) if routed else ()
         series = await self._all(texts, at)
-        unseen = [scope for scope in scopes if not at_client(_own(series, scope), scope)]
+        shared = share_out(series)
+        unseen = [scope for scope in scopes if not at_client(own(shared, scope), scope)]
         if unseen:
-            series += await self._all(list(promql.server_queries(unseen, self._window)), at)
-        return series
+            shared = share_out(series + await self._all(list(promql.server_queries(unseen, self._window)), at))
+        return shared
 
     async def _all(self, texts: list[str], at: float) -> tuple[Series, ...]:
         async with asyncio.TaskGroup() as group:
@@ -124,5 +129,14 @@ def _noted(readings: asyncio.Task[Mapping[Scope, Reading]]) -> None:
         readings.exception()
 
 
-def _own(series: Iterable[Series], scope: Scope) -> tuple[Series, ...]:
-    return tuple([s for s in series if promql.belongs(s.labels, scope)])
+def share_out(series: Iterable[Series]) -> Shared:
+    """Sort a shared answer by whom its series count for, once for all Canaries."""
+    shared: Shared = {}
+    for one in series:
+        shared.setdefault(promql.owner(one.labels), []).append(one)
+    return shared
+
+
+def own(shared: Shared, scope: Scope) -> tuple[Series, ...]:
+    """Take out one Canary's."""
+    return tuple(chain.from_iterable(shared.get(whose, ()) for whose in promql.owners(scope)))
