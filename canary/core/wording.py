@@ -42,7 +42,7 @@ def waits_for(facts: Facts) -> str:
     rollout, judgement, book = facts.rollout, facts.judgement, facts.status.book
     if judgement is None or book.at == 0:
         return "waiting for a first reading"
-    lacks = []
+    lacks = [] if rollout.silence is None else [f"readings ({rollout.silence[1]})"]
     if not facts.settled:
         lacks.append("the split to be as intended")
     if rollout.step >= 0 and rollout.dwelt < facts.spec.dwell and facts.status.phase is Phase.PROGRESSING:

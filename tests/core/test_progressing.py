@@ -11,6 +11,7 @@ from canary.core.snapshot import Snapshot
 from canary.core.status import Outcome, Phase, Reason
 from tests.build import (
     CALM,
+    DOWN,
     GOOD,
     MINUTE,
     NO,
@@ -213,6 +214,10 @@ class TestTheDeadline:
     def test_rolls_back(self) -> None:
         decided = tick(self.overdue("Rollback"))
         assert (decided.status.phase, decided.status.reason) == (Phase.ROLLING_BACK, Reason.STEP_TIMEOUT)
+
+    def test_that_passes_in_an_outage_says_so(self) -> None:
+        decided = tick(self.overdue("Rollback"), reading=DOWN)
+        assert "no decision within 30m at 100m: waiting for readings (connection refused)" in decided.status.message
 
     def test_holds_and_says_so_again_after_each_stepTimeout(self) -> None:  # noqa: N802 - the field's name
         seen = self.overdue("Hold")
