@@ -76,10 +76,13 @@ class DelayQueue:
         self._let_go(key, delay)
 
     def retry(self, key: Key, after: float | None = None) -> float:
-        """Let go of a key whose tick failed; returns the seconds of back-off, at least `after`, with full jitter."""
+        """Let go of a key whose tick failed; returns the seconds of back-off, with full jitter.
+
+        At least `after`, but never longer than our own longest: a rollback that waits needs no day.
+        """
         count = self._failures[key] = self._failures.get(key, 0) + 1
         bound = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(count, 16))
-        delay = max(after or 0.0, random.uniform(FIRST_BACKOFF / 2, bound))  # noqa: S311 - jitter is no secret
+        delay = max(min(after or 0.0, LONGEST_BACKOFF), random.uniform(FIRST_BACKOFF / 2, bound))  # noqa: S311 - jitter is no secret
         # a change of the object must not cut the back-off short: the API server asked for quiet
         self._dirty.pop(key, None)
         self._let_go(key, timedelta(seconds=delay))

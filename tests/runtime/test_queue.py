@@ -144,6 +144,10 @@ class TestBackingOff:
     async def test_what_the_server_asks_for_is_the_least(self) -> None:
         assert DelayQueue().retry(WEB, 30.0) == 30.0
 
+    @pytest.mark.parametrize("after", [86_400.0, 1e20, float("inf")])
+    async def test_nobody_can_make_it_wait_for_days(self, after: float) -> None:
+        assert DelayQueue().retry(WEB, after) == LONGEST_BACKOFF
+
     async def test_a_success_forgets_the_failures(self) -> None:
         queue = DelayQueue()
         for _ in range(8):
