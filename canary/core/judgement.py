@@ -15,6 +15,7 @@ from canary.core.formats import show_share
 from canary.core.gates import Gate, Metric
 from canary.core.spec import CanarySpec, OnUnanswered
 from canary.core.status import Reason
+from canary.errors import clip
 
 SUSPICIOUS = 10.0  # odds against a route that make it worth naming beside the service
 LOPSIDED = 0.8  # share of the failures that makes one pod worth naming
@@ -194,4 +195,4 @@ def _worst_pod(gate: Gate, book: Book) -> str:
     worst = max(pods, key=lambda pod: pods[pod])
     if pods[worst] < LOPSIDED * total:
         return ""
-    return f", pod {worst} has {pods[worst]:.0f} of the {total:.0f} failures"
+    return f", pod {clip(worst)} has {pods[worst]:.0f} of the {total:.0f} failures"

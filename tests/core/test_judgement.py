@@ -117,3 +117,12 @@ def test_a_pod_is_named_when_it_has_most_of_the_failures(pods: list[tuple[float,
     (gate,) = gates(a_spec(), ())
     book = a_book(at("", (20, 10), (100, 0), *pods), of=(gate,))
     assert ("pod c2-0 has" in describe(gate, book)) == named
+
+
+def test_a_pod_with_a_label_without_end_floods_no_message() -> None:
+    (gate,) = gates(a_spec(), ())
+    counted = at("", (20, 10), (100, 0), (10, 10), (10, 0))
+    counted.pods["", "ü" * 10_000] = [100, 100]
+    told = describe(gate, a_book(counted, of=(gate,)))
+    assert "pod üüü" in told
+    assert len(told) < 600
