@@ -129,7 +129,7 @@ def repairs(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> 
         return ()
     if split is None:
         message = f"TrafficSplit {spec.route_name} was gone; it is created again at {show_weight(facts.status.weight)}."
-        return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True),)
+        return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True, recurring=True),)
     as_before = facts.own_backends and split.weights[spec.canary.service] == before.weight and split.exact
     if split.editor == FIELD_MANAGER or as_before:
         return ()
@@ -137,4 +137,4 @@ def repairs(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> 
     live = ", ".join(f"{name} {show_weight(weight)}" for name, weight in sorted(split.weights.items())) or "no backends"
     wanted = f"{spec.canary.service} {show_weight(before.weight)}"
     message = f"TrafficSplit {split.name} was changed{who} to {live}, where {wanted} was meant; it is put back."
-    return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True),)
+    return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True, recurring=True),)

@@ -182,7 +182,9 @@ def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:
         return ()
     if after.reason in QUIET and before.reason not in ALARMS:
         return ()
-    return (Notice(reason=after.reason, message=after.message, warning=after.reason in ALARMS),)
+    decided = (before.phase, before.weight, was) != (after.phase, after.weight, step)
+    warning = after.reason in ALARMS
+    return (Notice(reason=after.reason, message=after.message, warning=warning, recurring=not decided),)
 
 
 def _refusal(seen: Snapshot) -> tuple[Notice, ...]:

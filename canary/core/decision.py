@@ -66,11 +66,16 @@ Effect: TypeAlias = Guard | Unguard | SetWeights | Scale | SetTemplate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One sentence for people, with the numbers in it."""
+    """One sentence for people, with the numbers in it.
+
+    `recurring` where it says only why a rollout waits, or what somebody does to it: that may come again and again, and
+    need not be told each time. A decision never is.
+    """
 
     reason: Reason
     message: str
     warning: bool = False
+    recurring: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

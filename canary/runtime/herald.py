@@ -1,4 +1,4 @@
-"""Tells people what a tick decided: one log line, our metrics, an Event and a notice for each reason that is new.
+"""Tells people what a tick decided: one log line, our metrics, an Event and a notice for what is new.
 
 The `Herald` of the loop. Everything here returns at once and never raises: Events and notices are queued by those who
 send them.
@@ -14,6 +14,7 @@ from canary.core.judgement import GateView
 from canary.core.snapshot import Key, Snapshot
 from canary.core.status import Reason
 from canary.errors import CanaryError, Forbidden, Unreachable
+from canary.runtime.repeats import Repeats
 from canary.runtime.telemetry import Telemetry
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ class PublicHerald:
         notify: Callable[[Snapshot, Decision, Notice], None],
     ) -> None:
         self._telemetry, self._publish, self._notify = telemetry, publish, notify
+        self._repeats = Repeats()
 
     def tell(self, seen: Snapshot, decision: Decision, took: timedelta) -> None:
         """Tell of one tick; quiet about an idle Canary that stays as it is."""
@@ -61,7 +63,7 @@ class PublicHerald:
             saved=decision.save,
             took_ms=round(took.total_seconds() * 1000, 1),
         )
-        for notice in decision.notices:
+        for notice in self._repeats.sift(seen, decision):
             self._publish(seen, notice)
             self._notify(seen, decision, notice)
 
@@ -82,3 +84,4 @@ class PublicHerald:
     def gone(self, key: Key) -> None:
         """Forget a Canary that was deleted."""
         self._telemetry.gone(key)
+        self._repeats.forget(key)

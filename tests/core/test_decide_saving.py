@@ -97,10 +97,23 @@ class TestTelling:
         (end,) = story.go().notices
         assert (alarm.warning, end.warning) == (True, False)
         assert end.reason is Reason.GATHERING
+        assert alarm.recurring
+        assert end.recurring
+
+    def test_a_decision_is_told_whenever_it_comes(self) -> None:
+        lost = settled(a_snapshot(a_status(Phase.PROGRESSING, 100)))
+        told = [
+            *Story(seen=a_snapshot(a_status(Phase.PROGRESSING, 100, exposed=timedelta()))).go().notices,
+            *Story(seen=a_snapshot(a_status(Phase.BAKING, 1000, baked=timedelta(hours=1)))).go().notices,
+            *tick(replace(lost, canary=canary(ready=0))).notices,
+        ]
+        assert [n.reason for n in told] == [Reason.WEIGHT_INCREASED, Reason.PROMOTING, Reason.CAPACITY_WITHDRAWN]
+        assert not [n for n in told if n.recurring]
 
     def test_a_hand_edit_is_told_with_who_did_it(self) -> None:
         (notice,) = tick(replace(waiting(), split=a_split(300, editor="kubectl-edit"))).notices
         assert notice.reason is Reason.SPLIT_RESTORED
+        assert notice.recurring
         assert "by kubectl-edit" in notice.message
         assert "300m" in notice.message
         assert "1000m" in notice.message
