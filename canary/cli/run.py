@@ -93,6 +93,7 @@ class Process:
         self.notifier = Notifier(self.webhooks, lambda why: self.telemetry.dropped(f"notice {why}"))
         self.events = Events(api, self.identity, now=self.clock.now, failed=self._event_lost)
         self.probes = Probes(self._alive, lambda: self.cluster.synced, self.telemetry.registry)
+        self.telemetry.watch(self.queue.overdue)
         api.requested = self.telemetry.requested
         readings = Readings(prometheus, self.clock, settings.scrape, self.telemetry.queried)
         herald = PublicHerald(self.telemetry, self._publish, self._notify)

@@ -3,12 +3,14 @@
 Events of the log are dotted and in the past tense, from a closed list, with the numbers as fields.
 """
 
+import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from canary.core.decision import Decision
 from canary.core.snapshot import Key, Snapshot
@@ -57,6 +59,17 @@ class Telemetry:
         self._errors = Counter("canary_errors", "Ticks that could not be finished", ("system",), registry=self.registry)
         self._dropped = Counter("canary_dropped", "Events and notices nobody got", ("kind",), registry=self.registry)
         self._leading = Gauge("canary_leading", "1 while this process leads", registry=self.registry)
+        self._tasks = Gauge("canary_tasks", "Tasks of the event loop", registry=self.registry)
+        self._overdue = Gauge(
+            "canary_queue_overdue_seconds", "How long the Canary that waits longest is due", registry=self.registry
+        )
+        ProcessCollector(registry=self.registry)  # memory, processor, files
+
+    def watch(self, overdue: Callable[[], float]) -> None:
+        """Show how the loop is whenever someone scrapes; called from the loop."""
+        loop = asyncio.get_running_loop()
+        self._tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+        self._overdue.set_function(overdue)
 
     def observe(self, seen: Snapshot, decision: Decision, took: timedelta) -> None:
         """Take in one tick."""

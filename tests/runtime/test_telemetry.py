@@ -1,5 +1,6 @@
 """Our own metrics as a scraper reads them, and the log as a reader of JSON lines does."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -127,6 +128,24 @@ def test_of_a_canary_that_is_gone_nothing_stays_but_what_happened(telemetry: Tel
     page = shown(telemetry)
     assert {key[0] for key in page if "web" in key} <= {"canary_rollouts_total", "canary_rollouts_created"}
     assert page["canary_weight", "shop", "town"] == 300
+
+
+async def test_how_the_loop_is_when_someone_looks(telemetry: Telemetry) -> None:
+    telemetry.watch(lambda: 2.5)
+    alone = shown(telemetry)["canary_tasks",]
+    others = [asyncio.create_task(asyncio.sleep(60)) for _ in range(3)]
+    assert shown(telemetry)["canary_tasks",] == alone + 3
+    for other in others:
+        other.cancel()
+    await asyncio.wait(others)
+    assert shown(telemetry)["canary_tasks",] == alone
+    assert shown(telemetry)["canary_queue_overdue_seconds",] == 2.5
+
+
+def test_what_the_process_takes(telemetry: Telemetry) -> None:
+    page = shown(telemetry)
+    assert page["process_resident_memory_bytes",] > 2**20
+    assert page["process_open_fds",] > 2
 
 
 @pytest.fixture
