@@ -30,11 +30,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How counters were read: at the clients or the servers, at which latency bounds, with routes or without."""
+    """How counters were read: at the clients or the servers, at which latency bounds, with routes or without.
+
+    `met` is when a client was last seen, on Prometheus' clock.
+    """
 
     client: bool
     bounds: frozenset[float]
     routes: bool
+    met: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from canary.core.spec import FULL
 from canary.core.status import Phase, Reason
 
 STALE = 2.5  # scrape intervals after which a sample says nothing about now
+AWAY = 60.0  # seconds for which clients may be unseen before the service is counted at its servers
 SILENT = 6  # intervals without canary requests before that is worth saying
 
 
@@ -78,7 +79,7 @@ def _remember(facts: Facts, book: Book) -> Facts:
 def _recalled(facts: Facts, then: Reading) -> Facts:
     """Begin with the counters as of the checkpoint. Where Prometheus lost them, the next reading is the baseline."""
     counters, _ = counting.advance(Counters.fresh(), then.series, at=facts.status.book.at, born={})
-    facts = _remember(facts, replace(facts.status.book, manner=_manner(then.series, scope_of(facts.seen), None)))
+    facts = _remember(facts, replace(facts.status.book, manner=_manner(then, scope_of(facts.seen), None)))
     return replace(facts, counters=counters)
 
 
@@ -93,11 +94,11 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     seen, rollout, book = facts.seen, facts.rollout, facts.status.book
     found, scope = gates(seen.spec, book.bounds), scope_of(seen)
     revisions = Revisions(stable=rollout.baseline, canary=rollout.revision)
-    manner = _manner(now.series, scope, book.manner)
+    manner = _manner(now, scope, book.manner)
     moved = book.manner is not None and book.manner.client != manner.client
     before = Counters.fresh() if facts.counters is None or moved else facts.counters
     counters, increments = counting.advance(before, now.series, at=now.at, born=_births(seen))
-    interval, dark = seen.spec.interval.total_seconds(), _dark(facts, now)
+    interval, dark = seen.spec.interval.total_seconds(), _dark(facts, now, manner)
     counts, seconds = Counts(), 0.0
     if before.taken is not None:
         seconds = max(0.1, now.at - before.taken)
@@ -109,7 +110,7 @@ def _folded(facts: Facts, now: Reading) -> Facts:
         stands = standing(now.series, scope, revisions, client=manner.client)
         book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.live_weight))
     # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them
-    at = now.at if dark is None else max(book.at, _newest(now) or 0.0)
+    at = now.at if dark is None else max(book.at, _newest(now, manner) or 0.0)
     book = replace(book, at=at, waited=0.0, manner=manner)
     facts = replace(facts, status=replace(facts.status, book=book, rollout=rollout), counters=counters)
     facts = replace(facts, interval_over=True)
@@ -121,13 +122,21 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     return _silenced(facts, silence)
 
 
-def _manner(series: Iterable[Series], scope: Scope, before: Manner | None) -> Manner:
-    """Say how a reading counts. One without any series of the service says nothing new about where."""
-    series = tuple(series)
-    client = at_client(series, scope)
-    if not client and before is not None and before.client:
-        client = all(s.labels.get("__name__", "").startswith("route_") for s in series)
-    return Manner(client=client, bounds=scope.bounds, routes=scope.routes)
+def _manner(now: Reading, scope: Scope, before: Manner | None) -> Manner:
+    """Say how a reading counts. Clients that were seen a moment ago will be back, with all that they counted since.
+
+    They are away while they, or Prometheus, restart. A reading without any series of the service says nothing new.
+    """
+    client, met = at_client(now.series, scope), 0.0 if before is None else before.met
+    if client:
+        met = now.at
+    elif before is not None and before.client:
+        client = now.at - met <= AWAY or all(_of_route(s) for s in now.series)
+    return Manner(client=client, bounds=scope.bounds, routes=scope.routes, met=met)
+
+
+def _of_route(series: Series) -> bool:
+    return series.labels.get("__name__", "").startswith("route_")
 
 
 def _comparable(increments: Iterable[Increment], before: Manner | None, now: Manner) -> list[Increment]:
@@ -149,9 +158,9 @@ def _silenced(facts: Facts, silence: tuple[Reason, str] | None) -> Facts:
     return replace(facts, status=replace(facts.status, rollout=replace(facts.rollout, silence=silence)))
 
 
-def _dark(facts: Facts, now: Reading) -> tuple[Reason, str] | None:
+def _dark(facts: Facts, now: Reading, manner: Manner) -> tuple[Reason, str] | None:
     """Say why an answered reading tells nothing about now."""
-    newest = _newest(now)
+    newest = _newest(now, manner)
     if newest is None:
         where = f"{facts.spec.stable.service} and {facts.spec.canary.service}"
         return (
@@ -164,9 +173,12 @@ def _dark(facts: Facts, now: Reading) -> tuple[Reason, str] | None:
     return None
 
 
-def _newest(reading: Reading) -> float | None:
-    """Find when the newest number in a reading was scraped."""
-    return max((at for s in reading.series for at, value in s.samples if math.isfinite(value)), default=None)
+def _newest(reading: Reading, manner: Manner) -> float | None:
+    """Find when the newest number that counts was scraped."""
+    counted = (
+        s for s in reading.series if not manner.client or s.labels.get("direction") == "outbound" or _of_route(s)
+    )
+    return max((at for s in counted for at, value in s.samples if math.isfinite(value)), default=None)
 
 
 def _no_traffic(facts: Facts, counts: Counts) -> tuple[Reason, str] | None:

@@ -98,7 +98,7 @@ def nan_passes(patch: Patch) -> None:
         passed = ripeness.passed(facts) or not ripeness.at_bridge(facts)
         return passed and facts.judgement is not None and facts.judgement.against < 1.5
 
-    patch.setattr(intake, "_dark", lambda facts, now: None)
+    patch.setattr(intake, "_dark", lambda facts, now, manner: None)
     patch.setattr(ripeness, "convincing", not_bad)
 
 

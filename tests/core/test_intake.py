@@ -165,6 +165,21 @@ class TestTheManner:
         second = tick(fresh(status=first.status, counters=first.counters), reading=served(later, at=SCRAPED + 20))
         assert tally(second) == (7, 0)
 
+    def test_clients_that_are_away_for_a_moment_come_back_with_all_they_counted(self) -> None:
+        first = tick(fresh(), reading=a_reading(BEFORE, at=SCRAPED + 10))
+        away = fresh(status=first.status, counters=first.counters)
+        second = tick(away, reading=served(MORE, at=SCRAPED + 20))
+        assert (tally(second), second.status.reason) == ((0, 0), Reason.NO_DATA)
+        back = fresh(status=second.status, counters=second.counters)
+        assert tally(tick(back, reading=a_reading(MORE, at=SCRAPED + 30))) == (50, 1)
+
+    def test_clients_that_stay_away_are_done_without(self) -> None:
+        first = tick(fresh(), reading=a_reading(BEFORE, at=SCRAPED + 10))
+        away = fresh(status=first.status, counters=first.counters)
+        second = tick(away, reading=served(MORE, at=SCRAPED + 80))
+        assert second.status.reason is Reason.GATHERING
+        assert "counted at the servers" in second.status.message
+
     def test_where_nothing_is_seen_the_manner_is_as_before(self) -> None:
         decided = tick(fresh(), reading=a_reading({}))
         assert decided.status.book.manner == fresh().status.book.manner
