@@ -3,9 +3,19 @@
 import asyncio
 import json
 import sys
+from typing import Protocol
+
+import yaml
 
 from canary.lab import seed
 from e2e.stage import Stage
+
+
+class Command(Protocol):
+    """Our command line: the exit code, and what stdout says."""
+
+    async def __call__(self, *args: str, within: bool = True) -> tuple[int, str]:
+        """Run a command, `within` the scene's namespace or without a cluster."""
 
 
 async def play(stage: Stage) -> None:
@@ -13,8 +23,8 @@ async def play(stage: Stage) -> None:
     scene = await stage.scene("pipeline", rps=60)
     await scene.canary(gates={"successRate": {"min": "98%"}}, promotion={"approval": "Manual"})
 
-    async def canary(*args: str) -> tuple[int, str]:
-        where = ("--kubeconfig", str(stage.lab.kubeconfig), "-n", scene.namespace)
+    async def canary(*args: str, within: bool = True) -> tuple[int, str]:
+        where = ("--kubeconfig", str(stage.lab.kubeconfig), "-n", scene.namespace) if within else ()
         command = [sys.executable, "-m", "canary", *args, *where]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
@@ -24,6 +34,7 @@ async def play(stage: Stage) -> None:
         code, _ = await canary("wait", rollout, "--timeout", "3m", *options)
         return code
 
+    await foreseen(stage, canary, scene.namespace)
     code, first = await canary("start", seed.APEX, "--image", "app=yamtam-agent:2")
     assert (code, first.startswith(f"{seed.APEX}-")) == (0, True), first
     assert [(await canary("pause", seed.APEX))[0] for _ in range(2)] == [0, 0]  # idempotent
@@ -47,3 +58,16 @@ async def play(stage: Stage) -> None:
     code, shown = await canary("status", seed.APEX, "--output", "json")
     assert code == 0
     assert [past["outcome"] for past in json.loads(shown)["history"]] == ["RolledBack", "Promoted"]
+
+
+async def foreseen(stage: Stage, canary: Command, namespace: str) -> None:
+    """Ask before the first rollout how long it will take, at the traffic that Prometheus has seen."""
+    file = stage.home / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(seed.canary(namespace=namespace)))
+    asked = ("forecast", "-f", str(file), "--prometheus", stage.lab.prometheus.url, "--window", "1m", "-o", "json")
+    code, said = await canary(*asked, within=False)
+    assert code == 0, said
+    found = {gate["gate"]: gate for gate in json.loads(said)["gates"]}
+    assert len(found) == 4, found
+    assert 40 <= found["service: success rate"]["requestsPerSecond"] <= 80, found
+    assert found["POST /api/task: success rate"]["secondsToPass"] >= 60, found

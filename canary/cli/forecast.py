@@ -1,0 +1,137 @@
+"""`canary forecast`: how long the evidence will take at today's traffic, and what a bad release would cost."""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from canary.cli.options import DURATION, JSON, PERCENT, output_option
+from canary.cli.output import emit, note
+from canary.cli.simulate import only_canary
+from canary.core.forecast import Demand, Outlook
+from canary.core.forecast import forecast as foresee
+from canary.core.formats import show_duration
+from canary.core.gates import Gate, gates
+from canary.core.manifest import parse_spec
+from canary.core.snapshot import Key
+from canary.core.spec import CanarySpec
+from canary.errors import MetricsUnreachable
+
+VIZ_BOUNDS = tuple(float(n * 10**power) for power in (0, 1, 2, 3, 4) for n in (1, 2, 3, 4, 5))
+"""Latency bucket bounds of Linkerd's proxy, in milliseconds."""
+
+
+@click.command()
+@click.option("-f", "--file", type=click.Path(path_type=Path, allow_dash=True), required=True, help="Holds the Canary.")
+@click.option(
+    "--prometheus", default="", help="URL of the Prometheus that scrapes the proxies: today's traffic is read there."
+)
+@click.option("--window", type=DURATION, default="30m", show_default=True, help="How much of the past to read.")
+@click.option(
+    "--traffic", type=click.FloatRange(0, 100_000), help="Requests a second at each place, instead of measuring."
+)
+@click.option(
+    "--stable-failure", type=PERCENT, default=0.001, help="Share that fails, where not measured. Default: 0.1%."
+)
+@click.option("-n", "--namespace", default="", envvar="CANARY_NAMESPACE", help="Where the object names none.")
+@output_option
+def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str, **given: Any) -> None:
+    """Say for each gate of the Canary in FILE how long it takes to pass, and how soon a worse release is caught.
+
+    Typical values; one rollout in ten takes more than twice as long. A gate that cannot pass within a step's
+    stepTimeout is too quiet to be waited for.
+    """
+    canary = only_canary(file)
+    spec = parse_spec(canary)
+    if bool(prometheus) == (traffic is not None):
+        raise click.UsageError("Give either --prometheus or --traffic.")
+    if traffic is None:
+        judged, demand = asyncio.run(_measure(spec, _key(canary, given["namespace"]), prometheus, given["window"]))
+    else:
+        judged = gates(spec, VIZ_BOUNDS)
+        demand = {gate.name: Demand(rps=traffic, failure=given["stable_failure"]) for gate in judged}
+    outlooks = foresee(spec, judged, demand)
+    silent = [gate.name for gate in judged if gate.name not in demand]
+    emit(_document(outlooks, silent)) if output == JSON else _tell(spec, outlooks, silent)
+
+
+def _key(canary: Mapping[str, object], namespace: str) -> Key:
+    metadata = canary["metadata"]
+    named = metadata if isinstance(metadata, Mapping) else {}
+    return Key(namespace or str(named.get("namespace") or "default"), str(named.get("name")))
+
+
+async def _measure(
+    spec: CanarySpec, key: Key, url: str, window: timedelta
+) -> tuple[tuple[Gate, ...], Mapping[str, Demand]]:
+    from canary.adapters.prometheus import Access, Prometheus, shown
+    from canary.cli.demand import measured
+    from canary.cli.run import SystemClock
+    from canary.runtime.readings import Readings
+
+    metrics = Prometheus(Access(url=url))
+    try:
+        readings = Readings(metrics, SystemClock(), timedelta(seconds=10))
+        told = await metrics.query("vector(time())")
+        if not told or not told[0].samples:
+            raise MetricsUnreachable(f"Prometheus at {shown(url)} does not tell the time")
+        return await measured(readings, spec, key, told[0].samples[-1][1], window)
+    finally:
+        metrics.close()
+
+
+def _document(outlooks: Sequence[Outlook], silent: Sequence[str]) -> dict[str, object]:
+    return {
+        "gates": [
+            {
+                "gate": outlook.gate,
+                "requestsPerSecond": outlook.demand.rps,
+                "stableFailure": outlook.demand.failure,
+                "secondsToPass": _finite(outlook.passing),
+                "quiet": outlook.quiet,
+                "regressions": [
+                    {"rate": c.rate, "seconds": _finite(c.seconds), "failed": _finite(c.failed)}
+                    for c in outlook.catches
+                ],
+            }
+            for outlook in outlooks
+        ],
+        "withoutTraffic": list(silent),
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no infinity: null is never."""
+    return round(value, 1) if math.isfinite(value) else None
+
+
+def _tell(spec: CanarySpec, outlooks: Sequence[Outlook], silent: Sequence[str]) -> None:
+    from canary.cli import render
+
+    if outlooks:
+        columns = ["GATE", "RPS", "STABLE", "PASSES IN", *(f"AT {catch.rate:.0%}" for catch in outlooks[0].catches)]
+        render.print_table(columns, [_row(outlook) for outlook in outlooks])
+        note("AT 5%: a release that breaks the promise in 5% of requests is rolled back after so long, at that cost.")
+    for outlook in outlooks:
+        if outlook.quiet:
+            timeout = show_duration(spec.step_timeout)
+            click.echo(f"{outlook.gate}: too quiet to pass within the stepTimeout of {timeout}.")
+    for name in silent:
+        click.echo(f"{name}: no requests were seen; without traffic nothing can be decided.")
+
+
+def _row(outlook: Outlook) -> list[str]:
+    catches = [
+        f"{_seconds(catch.seconds)}, {catch.failed:.0f} failed" if math.isfinite(catch.seconds) else "never"
+        for catch in outlook.catches
+    ]
+    demand = outlook.demand
+    return [outlook.gate, f"{demand.rps:.3g}", f"{demand.failure:.2%}", _seconds(outlook.passing), *catches]
+
+
+def _seconds(seconds: float) -> str:
+    return show_duration(timedelta(seconds=round(seconds))) if math.isfinite(seconds) else "never"

@@ -1,0 +1,56 @@
+"""`canary forecast` says how long, how soon and at what cost."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from canary.cli import main
+from tests.canaries import a_canary, a_route, with_gates
+
+
+def foretold(tmp_path: Path, *arguments: str, canary: object = None) -> Result:
+    file = tmp_path / "canary.yaml"
+    file.write_text(yaml.safe_dump(canary or a_canary()))
+    return CliRunner().invoke(main, ["forecast", "-f", str(file), *arguments])
+
+
+def test_a_table_of_gates(tmp_path: Path) -> None:
+    result = foretold(tmp_path, "--traffic", "10", canary=with_gates(routes=[a_route("POST /")]))
+    header, *rows = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert header.split()[:4] == ["GATE", "RPS", "STABLE", "PASSES"]
+    assert [row.split("   ")[0].strip() for row in rows] == ["service: success rate", "POST /: success rate"]
+    assert all("failed" in row for row in rows)
+
+
+def test_json_has_null_for_never(tmp_path: Path) -> None:
+    document = json.loads(foretold(tmp_path, "--traffic", "100", "--stable-failure", "1%", "-o", "json").stdout)
+    (gate,) = document["gates"]
+    assert (gate["gate"], gate["requestsPerSecond"], gate["quiet"]) == ("service: success rate", 100, False)
+    assert gate["regressions"][0] == {"rate": 0.01, "seconds": None, "failed": 0.0}
+    assert gate["regressions"][-1]["seconds"] == 20.0
+
+
+def test_a_gate_that_is_too_quiet_is_named(tmp_path: Path) -> None:
+    assert "service: success rate: too quiet to pass within the stepTimeout of 30m." in (
+        foretold(tmp_path, "--traffic", "0.1").stdout
+    )
+
+
+def test_a_prometheus_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        result = foretold(tmp_path, "--prometheus", url)
+    assert result.exit_code == 1
+    assert url in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("--traffic", "5", "--prometheus", "http://localhost:9")])
+def test_there_is_one_source_of_traffic(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert "either --prometheus or --traffic" in foretold(tmp_path, *arguments).stderr

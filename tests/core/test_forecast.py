@@ -1,0 +1,77 @@
+"""The forecast of a gate, before a rollout."""
+
+import math
+
+import pytest
+
+from canary.core.forecast import Demand, Outlook, forecast
+from canary.core.gates import gates
+from canary.core.manifest import parse_spec
+from tests.canaries import a_canary, a_route, with_gates
+
+SERVICE = "service: success rate"
+BOUNDS = (100.0, 500.0, 1000.0)
+
+
+def outlook(rps: float, failure: float = 0.001, **spec: object) -> Outlook:
+    parsed = parse_spec(a_canary(**spec))
+    (found,) = forecast(parsed, gates(parsed, BOUNDS), {SERVICE: Demand(rps=rps, failure=failure)})
+    return found
+
+
+def seconds(found: Outlook) -> dict[float, float]:
+    return {catch.rate: catch.seconds for catch in found.catches}
+
+
+def test_no_traffic_decides_nothing() -> None:
+    found = outlook(0.0)
+    assert (found.passing, found.quiet, set(seconds(found).values())) == (math.inf, True, {math.inf})
+    assert {catch.failed for catch in found.catches} == {0.0}
+
+
+def test_no_verdict_is_quicker_than_two_ticks_nor_a_pass_than_a_minute() -> None:
+    found = outlook(10_000.0)
+    assert found.passing == 60
+    assert min(seconds(found).values()) == 20
+
+
+@pytest.mark.parametrize(("rps", "passing"), [(1, 670), (3, 280), (10, 140)])
+def test_less_traffic_takes_longer(rps: float, passing: float) -> None:
+    assert outlook(rps).passing == passing
+
+
+def test_worse_releases_are_caught_sooner() -> None:
+    found = list(seconds(outlook(10.0)).values())
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[-1]
+
+
+def test_what_is_within_the_promise_and_no_worse_than_stable_is_never_caught() -> None:
+    found = outlook(100.0, failure=0.01)
+    assert seconds(found)[0.01] == math.inf
+    assert next(catch.failed for catch in found.catches if catch.rate == 0.01) == 0
+
+
+def test_a_release_as_good_as_a_sick_stable_takes_longer_to_pass() -> None:
+    assert outlook(100.0).passing < outlook(100.0, failure=0.03).passing < math.inf
+
+
+def test_a_gate_that_passes_after_the_deadline_is_quiet() -> None:
+    assert not outlook(1.0, stepTimeout="12m").quiet
+    assert outlook(1.0, stepTimeout="11m").quiet
+
+
+def test_a_single_step_at_full_weight_is_forecast_too() -> None:
+    assert outlook(1.0, steps=["1000m"]).passing < outlook(1.0).passing
+
+
+def test_evidence_is_shared_among_gates_and_places_are_kept_apart() -> None:
+    routes = [a_route("GET /"), a_route("POST /")]
+    spec = parse_spec(with_gates(latency={"p99": "500ms"}, routes=routes))
+    demand = {gate.name: Demand(rps=50 if gate.place == "" else 1, failure=0.0) for gate in gates(spec, BOUNDS)}
+    del demand["GET /: success rate"]
+    found = {each.gate: each for each in forecast(spec, gates(spec, BOUNDS), demand)}
+    assert sorted(found) == ["POST /: success rate", "service: p99 latency", "service: success rate"]
+    assert found["service: success rate"].passing < found["POST /: success rate"].passing
+    alone = outlook(50.0, failure=0.0)
+    assert seconds(found["service: success rate"])[0.02] > seconds(alone)[0.02]

@@ -1,0 +1,25 @@
+"""The forecast holds in the simulated world: no more than twice too soon or too late."""
+
+from statistics import mean, median
+
+import pytest
+
+from canary.core.forecast import Demand, forecast
+from canary.core.gates import gates
+from canary.core.manifest import parse_spec
+from canary.simulator.rollout import play
+from canary.simulator.scenario import Release, Scenario
+from tests.canaries import a_canary
+
+START = 10.0  # seconds until the pods are ready and the first reading is there
+
+
+@pytest.mark.parametrize(("rps", "rate"), [(3.0, 0.05), (10.0, 0.05), (100.0, 0.02), (100.0, 0.5), (1000.0, 0.05)])
+def test_a_regression_is_caught_when_it_says(rps: float, rate: float) -> None:
+    spec = parse_spec(a_canary())
+    (outlook,) = forecast(spec, gates(spec, ()), {"service: success rate": Demand(rps=rps, failure=0.001)})
+    said = next(catch for catch in outlook.catches if catch.rate == rate)
+    scenario = Scenario(traffic=rps, canary=Release(failure=rate))
+    endings = [play(a_canary(), scenario, seed) for seed in range(12)]
+    assert said.seconds / 2 <= median(ending.seconds for ending in endings) - START <= said.seconds * 2
+    assert mean(ending.harmed for ending in endings) <= said.failed * 1.5
