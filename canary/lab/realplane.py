@@ -23,6 +23,7 @@ import aiohttp
 import yaml
 
 from canary.errors import clip
+from canary.lab import planeflags
 from canary.lab.controlplane import PlaneFailed
 
 BUILT = Path(__file__).parents[2] / ".cache" / "controlplane"
@@ -37,13 +38,6 @@ FRUGAL = {"GOGC": "50"}  # environment of Go programs: half the idle heap for a 
 # Ports are picked below the range that Linux gives to outgoing connections (32768 and up): the lab opens hundreds of
 # those on 127.0.0.1, and one of them could otherwise take the port of an API server that is just being restarted.
 PORTS = range(20000, 30000)
-
-# What a rollout needs, and that without which namespaces could not be used and deleted and the roles "view" and "edit"
-# would be empty. All the others would only cost memory: there are no nodes, volumes or jobs here.
-CONTROLLERS = (
-    "deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,"
-    "namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller"
-)
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -139,15 +133,16 @@ class RealPlane:
         found = assets()
         self.kubeconfig = home / "admin.kubeconfig"
         self.kubectl = found["kubectl"]
+        self.audit_log = home / planeflags.AUDIT_LOG
         self._home = home
         self._token = secrets.token_hex(16)
         self._certificate = home / "certificates" / "apiserver.crt"
         client, peer, secure = free_ports(3)
         self.url = f"https://127.0.0.1:{secure}"
         argv = {
-            "etcd": _etcd(home, client, peer),
-            "kube-apiserver": _apiserver(home, client, secure),
-            "kube-controller-manager": _controllers(self.kubeconfig),
+            "etcd": planeflags.etcd(home, client, peer),
+            "kube-apiserver": planeflags.apiserver(home, client, secure),
+            "kube-controller-manager": planeflags.controllers(self.kubeconfig),
         }
         self.processes = {
             part: Process([str(found[part]), *argv[part]], home / f"{part}.log", FRUGAL) for part in PARTS
@@ -156,7 +151,8 @@ class RealPlane:
     async def start(self) -> None:
         """Start the three parts and return when a Deployment would be acted on. Raises PlaneFailed."""
         self._home.mkdir(parents=True, exist_ok=True)
-        _private(self._home / "tokens.csv", f"{self._token},admin,admin,system:masters\n")
+        _private(self._home / planeflags.TOKENS, f"{self._token},admin,admin,system:masters\n")
+        (self._home / planeflags.AUDIT_POLICY).write_text(yaml.safe_dump(planeflags.AUDITED))
         try:
             self.processes["etcd"].start()
             self.processes["kube-apiserver"].start()
@@ -237,51 +233,6 @@ def free_ports(count: int) -> list[int]:
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def _etcd(home: Path, client: int, peer: int) -> list[str]:
-    return [
-        f"--data-dir={home / 'etcd'}",
-        f"--listen-client-urls=http://127.0.0.1:{client}",
-        f"--advertise-client-urls=http://127.0.0.1:{client}",
-        f"--listen-peer-urls=http://127.0.0.1:{peer}",
-        "--unsafe-no-fsync",  # what is lost with the machine may be lost here
-        "--heartbeat-interval=20",  # milliseconds: one member has nobody to hear from before it leads
-        "--election-timeout=200",
-        "--log-level=warn",
-    ]
-
-
-def _apiserver(home: Path, etcd: int, port: int) -> list[str]:
-    # The API server makes its certificate before it reads the key for service account tokens: one key does for both.
-    key = home / "certificates" / "apiserver.key"
-    return [
-        f"--etcd-servers=http://127.0.0.1:{etcd}",
-        "--bind-address=127.0.0.1",
-        f"--secure-port={port}",
-        f"--cert-dir={key.parent}",
-        "--authorization-mode=RBAC",
-        f"--token-auth-file={home / 'tokens.csv'}",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={key}",
-        f"--service-account-signing-key-file={key}",
-        "--service-cluster-ip-range=127.10.0.0/16",
-        "--disable-admission-plugins=ServiceAccount",  # pods need no token, and nobody would mount it
-        # No endpoints for the service "kubernetes", so nothing to announce: the default would look for a network card.
-        "--endpoint-reconciler-type=none",
-        "--advertise-address=10.244.0.1",
-    ]
-
-
-def _controllers(kubeconfig: Path) -> list[str]:
-    return [
-        f"--kubeconfig={kubeconfig}",
-        f"--controllers={CONTROLLERS}",
-        "--leader-elect=false",
-        "--secure-port=0",
-        "--kube-api-qps=200",
-        "--kube-api-burst=400",
-    ]
 
 
 def _kubeconfig(url: str, token: str, certificate: Path) -> str:
