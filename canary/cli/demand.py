@@ -4,6 +4,7 @@ Counters are read minute by minute, as raw series, and folded as in a rollout, s
 meanwhile is counted rightly.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
@@ -42,8 +43,14 @@ async def measured(
     steps = max(1, round(window / STEP))
     moments = [now - STEP.total_seconds() * left for left in range(steps, -1, -1)]
     taken = [(at, (await readings.read(ReadCounters(scope=scope, at=at))).series) for at in moments]
-    known = next((at for at, series in taken if series), now)  # before, Prometheus knew nothing of the service
-    return judged, _demand(judged, _totals(taken, scope), now - known)
+    return judged, _demand(judged, _totals(taken, scope), now - _known(taken))
+
+
+def _known(taken: Sequence[tuple[float, Sequence[Series]]]) -> float:
+    """Say since when the service is counted: from the first reading on, or what a later one brings of its past."""
+    (first, there), *later = taken
+    samples = (series.samples[0][0] for _, found in later for series in found if series.samples)
+    return first if there else min(samples, default=-math.inf)
 
 
 def _totals(taken: Sequence[tuple[float, Sequence[Series]]], scope: Scope) -> list[Counts]:

@@ -66,6 +66,17 @@ async def test_a_short_past_is_not_taken_for_a_quiet_one() -> None:
     assert found["service: success rate"].rps == pytest.approx(10)
 
 
+async def test_a_service_of_seconds_is_measured_by_what_its_first_reading_brings() -> None:
+    def young(at: float) -> list[Series]:
+        if at < NOW - 1:
+            return []
+        samples = [steady(moment, since=NOW - 30) for moment in (NOW - 20, NOW - 10, NOW)]
+        return [Series(s[0].labels, tuple(each.samples[0] for each in s)) for s in zip(*samples, strict=True)]
+
+    found = await demand(young, SPEC)
+    assert found["service: success rate"].rps == pytest.approx(10)
+
+
 async def test_a_counter_that_began_anew_loses_nothing_but_what_no_reading_saw() -> None:
     def restarted(at: float) -> list[Series]:
         return steady(at) if at < NOW - 300 else steady(at, since=NOW - 300)
