@@ -17,6 +17,7 @@ WIRING: Final = frozenset(
         Reason.SERVICE_MISSING,
         Reason.DEPLOYMENT_MISSING,
         Reason.SPLIT_UNSUPPORTED,
+        Reason.LABEL_COLLISION,
         Reason.NOT_OURS,
     }
 )

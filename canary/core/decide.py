@@ -72,6 +72,7 @@ ALARMS: Final = frozenset(
         Reason.SERVICE_MISSING,
         Reason.DEPLOYMENT_MISSING,
         Reason.SPLIT_UNSUPPORTED,
+        Reason.LABEL_COLLISION,
         Reason.INVALID_SPEC,
         Reason.WEBHOOK_UNANSWERED,
     }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from canary.core.facts import Facts
+from canary.core.hiding import hiding
 from canary.core.rules import Turn, at_weight, retreat, stay
 from canary.core.status import Reason
 
@@ -75,6 +76,19 @@ def wiring_trouble(facts: Facts) -> tuple[Reason, str] | None:
             )
     if wiring.unsupported:
         return Reason.SPLIT_UNSUPPORTED, wiring.unsupported
+    return _hidden(facts)
+
+
+def _hidden(facts: Facts) -> tuple[Reason, str] | None:
+    """Name a pod label that would have requests counted wrongly, where they are counted at the servers."""
+    spec, manner = facts.spec, facts.status.book.manner
+    if not any(place.route for place in spec.places) and (manner is None or manner.client):
+        return None
+    for field, side in (("spec.stable.deployment", facts.seen.stable), ("spec.canary.deployment", facts.seen.canary)):
+        name = "" if side is None else hiding(side.template)
+        if side is not None and name:
+            taken = f"pods of {side.name!r} have the label {name!r}, which in Prometheus takes the place of the proxy's"
+            return Reason.LABEL_COLLISION, f"{field}: {taken}, so that requests would be counted wrongly; rename it"
     return None
 
 

@@ -23,7 +23,7 @@ class Happening(StrEnum):
 
     DELETED = "the Canary is being deleted"
     CONFLICT = "an older Canary claims the same"
-    MISWIRED = "a Service or Deployment is missing, or no TrafficSplit is served"
+    MISWIRED = "a Service or Deployment is missing, labels collide, or no split is served"
     NOT_OURS = "the split belongs to someone else"
     FIRST_SIGHT = "first sight"
     RETRIED = "retry names a rolled-back rollout"

@@ -98,6 +98,7 @@ class Reason(StrEnum):
     SERVICE_MISSING = "ServiceMissing"
     DEPLOYMENT_MISSING = "DeploymentMissing"
     SPLIT_UNSUPPORTED = "TrafficSplitUnsupported"
+    LABEL_COLLISION = "LabelCollision"
     FORBIDDEN = "Forbidden"
     REJECTED = "Rejected"
 
