@@ -4,7 +4,6 @@ Called by `worker` and by whatever sees a change. A key that is put while it is 
 """
 
 import asyncio
-import heapq
 import random
 from datetime import timedelta
 
@@ -17,44 +16,35 @@ class DelayQueue:
     """Keys with the time before which nobody gets them."""
 
     def __init__(self) -> None:
-        self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, Key]] = []
+        self._due: dict[Key, asyncio.TimerHandle] = {}
+        self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._held: set[Key] = set()
         self._dirty: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
-        self._changed = asyncio.Event()
         self._served_since: float | None = None
 
     def put(self, key: Key, after: timedelta = timedelta()) -> None:
         """Let `key` come up after a while, or earlier if it was to come up earlier anyway."""
         due = self._now() + after.total_seconds()
-        waiting = self._dirty if key in self._held else self._due
-        if waiting.get(key, float("inf")) <= due:
+        if key in self._held:
+            self._dirty[key] = min(due, self._dirty.get(key, due))
             return
-        waiting[key] = due
-        if waiting is self._due:
-            heapq.heappush(self._heap, (due, key))
-            self._changed.set()
+        waiting = self._due.get(key)
+        if waiting is not None:
+            if waiting.when() <= due:
+                return
+            waiting.cancel()
+        self._due[key] = asyncio.get_running_loop().call_at(due, self._ready.put_nowait, key)
 
     async def get(self) -> Key:
         """Wait for the next key that is due, and hold it."""
         if self._served_since is None:
             self._served_since = self._now()
         while True:
-            while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
-                heapq.heappop(self._heap)  # overtaken by an earlier put
-            if self._heap and self._heap[0][0] <= self._now():
-                _, key = heapq.heappop(self._heap)
-                del self._due[key]
+            key = await self._ready.get()
+            if self._due.pop(key, None) is not None:  # else put again in the very moment in which it came up
                 self._held.add(key)
                 return key
-            self._changed.clear()
-            wait = self._heap[0][0] - self._now() if self._heap else None
-            try:
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
 
     def overdue(self) -> float:
         """Say for how many seconds the longest waiting key has been due, and somebody was there to take it.
@@ -64,7 +54,7 @@ class DelayQueue:
         now = self._now()
         if self._served_since is None:
             return 0.0
-        return max(0.0, now - max(self._served_since, min(self._due.values(), default=now)))
+        return max(0.0, now - max(self._served_since, min((timer.when() for timer in self._due.values()), default=now)))
 
     def done(self, key: Key, after: timedelta | None, grid: timedelta = timedelta()) -> None:
         """Let go of a key whose tick went well.

@@ -1,6 +1,7 @@
 """The delay queue on a clock that leaps."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -71,6 +72,16 @@ class TestPut:
         queue.put(WEB, 60 * SECOND)
         asyncio.get_running_loop().call_later(2, queue.put, SHOP)
         assert await taken(queue) == (SHOP, 2)
+
+    async def test_a_key_put_again_in_the_moment_in_which_it_comes_up_comes_up_once(self) -> None:
+        queue = DelayQueue()
+        queue.put(WEB, SECOND)
+        instant = time.get_clock_info("monotonic").resolution / 2  # asyncio takes it for the same moment
+        asyncio.get_running_loop().call_at(now() + 1 + instant / 2, queue.put, WEB)
+        await pass_time(1 - instant)
+        assert await taken(queue) == (WEB, 0)
+        queue.done(WEB, None)
+        assert await nothing_within(queue, 3600)
 
     async def test_each_of_many_who_wait_gets_a_key_of_its_own(self) -> None:
         queue = DelayQueue()
