@@ -16,6 +16,7 @@ from canary.core.counters import Counters
 from canary.core.counts import Counts, Version, What
 from canary.core.decide import decide, questions
 from canary.core.decision import Decision
+from canary.core.discretion import without_urls
 from canary.core.facts import Facts
 from canary.core.gates import Gate, Metric, gates
 from canary.core.manifest import as_object, parse_spec
@@ -333,7 +334,7 @@ def a_snapshot(
     status = a_status(Phase.PROGRESSING, 100) if status is None else status
     raw = a_raw_spec(**(spec or {}))
     if status.rollout is not None and status.rollout.spec == a_raw_spec():
-        status = replace(status, rollout=replace(status.rollout, spec=raw))
+        status = replace(status, rollout=replace(status.rollout, spec=without_urls(raw)))
     made = Snapshot(
         key=Key("shop", "web"),
         at=NOW,

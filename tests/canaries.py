@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from canary.core.book import Book
+from canary.core.discretion import without_urls
 from canary.core.eprocess import Evidence
 from canary.core.manifest import MOST_GATES, MOST_STEPS, MOST_WEBHOOKS
 from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout
@@ -107,7 +108,7 @@ A_STATUS = CanaryStatus(
         revision="5d7f9",
         baseline="6c8b4",
         started_at=AT,
-        spec=cast("dict[str, object]", FULL["spec"]),
+        spec=without_urls(cast("dict[str, object]", FULL["spec"])),
         found_replicas=2,
         step=0,
         dwelt=timedelta(seconds=4.5),

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from canary.core import book as books
 from canary.core.decision import Notice
+from canary.core.discretion import without_urls
 from canary.core.facts import Facts
 from canary.core.gates import Gate, gates
 from canary.core.manifest import ORDERS, as_object, parse_spec
@@ -34,15 +35,16 @@ def _invalid_spec(facts: Facts) -> Facts:
 
 def _new_spec(facts: Facts) -> Facts:
     rollout, seen, book = facts.rollout, facts.seen, facts.status.book
-    if seen.problems or rollout.spec == seen.raw_spec:
+    raw = without_urls(seen.raw_spec)
+    if seen.problems or rollout.spec == raw:
         return facts
     found = gates(seen.spec, book.bounds)
     changed = _changed_gates(facts, found)
     book = books.keep(books.forget(book, changed), found)
-    if _followed(rollout.spec) != _followed(seen.raw_spec):
+    if _followed(rollout.spec) != _followed(raw):
         message = f"The spec changed in mid-rollout; evidence starts over for: {', '.join(changed) or 'nothing'}."
         facts = _told(facts, Notice(reason=Reason.SPEC_CHANGED, message=message))
-    return replace(facts, status=replace(facts.status, rollout=replace(rollout, spec=seen.raw_spec), book=book))
+    return replace(facts, status=replace(facts.status, rollout=replace(rollout, spec=raw), book=book))
 
 
 def _followed(spec: Mapping[str, object]) -> Mapping[str, object]:

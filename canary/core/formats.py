@@ -7,6 +7,7 @@ asked knows the field's name and says what is allowed.
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from canary.core.spec import FULL, Weight
 
@@ -14,6 +15,7 @@ from canary.core.spec import FULL, Weight
 DURATION: Final = re.compile(r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?")
 PERCENT: Final = re.compile(r"([0-9]{1,3}(\.[0-9]{1,6})?)%")
 POINTS: Final = re.compile(r"([0-9]{1,2}(\.[0-9]{1,6})?)pp")
+URL: Final = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
 WEIGHT: Final = re.compile(r"(0|[1-9][0-9]{0,3})m")
 
 
@@ -42,6 +44,15 @@ def weight(text: object) -> Weight | None:
     """Read `100m` as 100 thousandths."""
     found = WEIGHT.fullmatch(text) if isinstance(text, str) else None
     return None if found is None or int(found[1]) > FULL else int(found[1])
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an http:// or https:// address with a host."""
+    try:
+        parts = urlsplit(text)
+        return bool(URL.fullmatch(text)) and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def instant(text: object) -> datetime | None:

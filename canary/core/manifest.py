@@ -8,9 +8,9 @@ never kept.
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from canary.core import formats
+from canary.core.discretion import with_urls
 from canary.core.fields import Fields, valid_name
 from canary.core.spec import (
     FULL,
@@ -41,8 +41,6 @@ SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
 ORDERS = frozenset({"paused", "abort", "retry", "approve"})
 """Fields that are orders and no part of what is followed."""
 
-URL = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
-
 
 def parse_spec(obj: Mapping[str, object]) -> CanarySpec:
     """Read the spec of a Canary object. Raises InvalidSpec with all problems."""
@@ -68,8 +66,10 @@ def as_object(spec: Mapping[str, object], name: str = "canary") -> Mapping[str, 
 def last_valid(spec: Mapping[str, object], now: Mapping[str, object], name: str) -> CanarySpec:
     """Read the spec that a rollout followed, under the orders of `now`, which is invalid: an abort counts all the same.
 
-    Raises InvalidSpec where `spec` is invalid too, for it was valid for another version of this program.
+    The addresses of webhooks are those of `now`. Raises InvalidSpec where `spec` is invalid too, for it was valid for
+    another version of this program.
     """
+    spec = with_urls(spec, now)
     kept = {key: value for key, value in spec.items() if key not in ORDERS}
     ordered = {key: value for key, value in now.items() if key in ORDERS}
     try:
@@ -221,12 +221,7 @@ def _repeats(names: Iterable[str]) -> bool:
 
 def _webhook(fields: Fields) -> Webhook:
     url = fields.text("url", "")
-    try:
-        parts = urlsplit(url)
-        valid = bool(URL.fullmatch(url)) and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
+    if not formats.is_address(url):
         fields.refuse("url", "an http:// or https:// address with a host")
     hook = Webhook(
         name=fields.name("name"),

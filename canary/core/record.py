@@ -11,6 +11,7 @@ from typing import TypeAlias
 from canary.core.book import Book
 from canary.core.checkpoint import parse_book, render_book
 from canary.core.conditions import phase_of
+from canary.core.discretion import without_urls
 from canary.core.formats import instant, show_instant, show_weight
 from canary.core.gates import Gate
 from canary.core.judgement import Judgement, wanted
@@ -126,7 +127,7 @@ def _parse_rollout(record: Mapping[str, object]) -> Rollout | None:
         revision=as_text(record["revision"]),
         baseline=as_text(record.get("baseline")),
         started_at=started,
-        spec=as_mapping(record.get("spec")),
+        spec=without_urls(as_mapping(record.get("spec"))),
         found_replicas=as_int(record.get("foundReplicas")),
         step=as_int(record.get("step"), -1),
         level=as_weight(record.get("stepWeight")),

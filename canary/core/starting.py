@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from canary.core.book import Book
 from canary.core.decision import Notice
+from canary.core.discretion import without_urls
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.obstacles import (
@@ -82,7 +83,7 @@ def begun(facts: Facts, status: CanaryStatus, found_replicas: int) -> CanaryStat
         revision=canary.revision,
         baseline=stable.revision,
         started_at=seen.at,
-        spec=seen.raw_spec,
+        spec=without_urls(seen.raw_spec),
         found_replicas=found_replicas,
     )
     message = f"New revision {canary.revision} against {stable.revision}: rollout {rollout.id} begins."

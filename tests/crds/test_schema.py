@@ -101,7 +101,7 @@ KINDS: dict[str, re.Pattern[str]] = {
     "falseRollback": formats.PERCENT,
     "missedRegression": formats.PERCENT,
     "worseThanStable": formats.POINTS,
-    "url": manifest.URL,
+    "url": formats.URL,
     **dict.fromkeys(("interval", "dwell", "stepTimeout", "bake", "p99", "timeout"), formats.DURATION),
 }
 

@@ -1,0 +1,50 @@
+"""What a status must not repeat of a spec: the addresses of webhooks, for many a service puts its secret there.
+
+A rollout remembers the spec that it follows without them. Used wherever that is remembered, compared and read again;
+the addresses themselves are always those of the object's spec as it stands.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from canary.core.formats import is_address
+
+HIDDEN: Final = "http://hidden.invalid"
+"""Stands for an address. It is one that nothing answers: a gate whose own is no longer known holds."""
+
+
+def without_urls(spec: Mapping[str, object]) -> Mapping[str, object]:
+    """Take the addresses out."""
+    return _with_webhooks(spec, lambda hook: {**hook, "url": HIDDEN} if "url" in hook else hook)
+
+
+def with_urls(spec: Mapping[str, object], now: Mapping[str, object]) -> Mapping[str, object]:
+    """Put the addresses that `now` has under the same names back in."""
+    known = {_text(hook.get("name")): _text(hook.get("url")) for hook in _webhooks(now)}
+
+    def found(hook: Mapping[str, object]) -> Mapping[str, object]:
+        url = known.get(_text(hook.get("name")), "")
+        return {**hook, "url": url} if is_address(url) else hook
+
+    return _with_webhooks(spec, found)
+
+
+def _with_webhooks(
+    spec: Mapping[str, object], change: Callable[[Mapping[str, object]], Mapping[str, object]]
+) -> Mapping[str, object]:
+    gates = spec.get("gates")
+    hooks = gates.get("webhooks") if isinstance(gates, Mapping) else None
+    if not isinstance(gates, Mapping) or not isinstance(hooks, list):
+        return spec
+    changed = [change(hook) if isinstance(hook, Mapping) else hook for hook in hooks]
+    return {**spec, "gates": {**gates, "webhooks": changed}}
+
+
+def _webhooks(spec: Mapping[str, object]) -> list[Mapping[str, object]]:
+    gates = spec.get("gates")
+    hooks = gates.get("webhooks") if isinstance(gates, Mapping) else None
+    return [hook for hook in hooks if isinstance(hook, Mapping)] if isinstance(hooks, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
