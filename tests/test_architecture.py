@@ -19,6 +19,7 @@ PURE = {
     "dataclasses",
     "datetime",
     "enum",
+    "functools",
     "json",
     "math",
     "re",

@@ -1,13 +1,14 @@
 """The gates of a spec: one promise about one metric of one place, its share of the evidence, and where latency is cut.
 
-Made anew each tick from the spec and the bucket bounds, so that nothing about them needs remembering but evidence under
-their names. Called by `intake`, `gather` and what words messages.
+Follows from the spec and the bucket bounds alone, so that nothing about them needs remembering but evidence under their
+names. Called by `intake`, `gather` and what words messages, several times a tick.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import assert_never
 
 from canary.core.eprocess import Promise
@@ -57,7 +58,8 @@ class Gate:
         return f"{self.name}, passing" if self.split else self.name
 
 
-def gates(spec: CanarySpec, bounds: Sequence[float]) -> tuple[Gate, ...]:
+@lru_cache(maxsize=256)
+def gates(spec: CanarySpec, bounds: tuple[float, ...]) -> tuple[Gate, ...]:
     """List the gates of `spec`: the service's share half the evidence, the routes the other half in equal parts."""
     routes = sum(1 for place in spec.places if place.route)
     service = len(spec.places) > routes
