@@ -35,11 +35,11 @@ class Histogram:
         self.counts = [0] * len(_LE)
         self.sum = 0
 
-    def add(self, seconds: float) -> None:
-        """Record one latency."""
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Record a latency."""
         milliseconds = int(seconds * 1000)
-        self.counts[bisect_left(BOUNDS, milliseconds)] += 1
-        self.sum += milliseconds
+        self.counts[bisect_left(BOUNDS, milliseconds)] += times
+        self.sum += milliseconds * times
 
 
 @dataclass(frozen=True, slots=True)

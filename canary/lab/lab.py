@@ -117,7 +117,7 @@ class Lab:
             raise group.exceptions[0] from group
         self.api = await Api.connect(self.plane.kubeconfig, agent="canary-lab")
         stack.push_async_callback(self.api.close)
-        await self.apply(crd for crd in _crds() if text(crd, "metadata", "name") not in settings.without)
+        await self.apply(crd for crd in crds() if text(crd, "metadata", "name") not in settings.without)
         await self.apply([self._viz()])
         await self._run_pods(block)
         await self.apply(settings.manifests)
@@ -188,7 +188,8 @@ async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
             raise result
 
 
-def _crds() -> Iterator[Json]:
+def crds() -> Iterator[Json]:
+    """Read the resources that a cluster with Linkerd and canary serves."""
     package = files("canary")
     for folder in (package / "lab" / "crds", package / "crds"):
         if folder.is_dir():
