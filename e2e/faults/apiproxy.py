@@ -28,6 +28,8 @@ class Toxin(Fault):
 
     after: bool = False
     retry_after: int | None = None  # seconds, as the header says
+    body: bytes | None = None  # instead of a Status
+    met: list[tuple[float, str, str]] = field(default_factory=list)  # when (the loop's time), verb and path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Write:
     at: float
     verb: str
     path: str
+    body: bytes
     code: int
 
     @property
@@ -60,10 +63,12 @@ class ApiProxy:
     requests: dict[str, int] = field(default_factory=dict)  # by verb
     writing: Callable[[Write], bool] = lambda _: True
     wrote: Callable[[Write], None] = lambda _: None
+    delay: float = 0  # seconds before each answer
     port: int = 0
     _toxins: list[Toxin] = field(default_factory=list)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _open: dict[int, web.Request] = field(default_factory=dict)  # by id: requests have no hash
+    _deaf: set[int] = field(default_factory=set)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -118,17 +123,23 @@ class ApiProxy:
             if request.transport is not None:
                 request.transport.abort()
 
+    def deafen(self) -> int:
+        """Let no byte of the watches through that are open now, for as long as they live; tells how many."""
+        watches = {id(request) for request in self._open.values() if _verb(request) == "WATCH"}
+        self._deaf |= watches
+        return len(watches)
+
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self._open[id(request)] = request
         try:
             return await self._pass(request)
         finally:
             del self._open[id(request)]
+            self._deaf.discard(id(request))
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         await self._flowing.wait()
-        verb = "WATCH" if request.query.get("watch") == "true" else request.method
-        self.requests[verb] = self.requests.get(verb, 0) + 1
+        self.requests[_verb(request)] = self.requests.get(_verb(request), 0) + 1
         if (toxin := self._met(request, after=False)) is not None:
             return await _suffer(request, toxin)
         headers = {
@@ -136,37 +147,41 @@ class ApiProxy:
             **{k: v for k, v in request.headers.items() if k.lower() in ("content-type", "accept")},
         }
         body = await request.read()
-        if request.method in WRITES and not self.writing(_write(request, 0)):
+        if request.method in WRITES and not self.writing(_write(request, body, 0)):
             return await _suffer(request, Toxin(answer="cut"))
         try:
             async with self._client.request(
                 request.method, self._url + request.raw_path, data=body or None, headers=headers
             ) as answer:
-                return await self._answer(request, answer)
+                return await self._answer(request, body, answer)
         except (aiohttp.ClientError, OSError):
             return await _suffer(request, Toxin(answer="cut"))
 
-    async def _answer(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-        if request.query.get("watch") != "true":
-            body = await answer.read()
+    async def _answer(self, request: web.Request, body: bytes, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        await asyncio.sleep(self.delay)
+        if _verb(request) != "WATCH":
+            said = await answer.read()
             if request.method in WRITES:
-                write = _write(request, answer.status)
+                write = _write(request, body, answer.status)
                 self.writes.append(write)
                 self.wrote(write)
             await self._flowing.wait()
             if (toxin := self._met(request, after=True)) is not None:
                 return await _suffer(request, toxin)
-            return web.Response(body=body, status=answer.status, headers=_kept(answer))
+            return web.Response(body=said, status=answer.status, headers=_kept(answer))
         response = web.StreamResponse(status=answer.status, headers=_kept(answer))
         await response.prepare(request)
         async for chunk in answer.content.iter_any():
             await self._flowing.wait()
+            if id(request) in self._deaf:
+                await asyncio.Event().wait()
             await response.write(chunk)
         return response
 
     def _met(self, request: web.Request, *, after: bool) -> Toxin | None:
         for toxin in self._toxins:
             if toxin.after == after and toxin.hits(request.method, request.path_qs, ""):
+                toxin.met.append((asyncio.get_running_loop().time(), _verb(request), request.path))
                 if toxin.times is not None:
                     toxin.times -= 1
                     if toxin.times <= 0:
@@ -175,14 +190,20 @@ class ApiProxy:
         return None
 
 
-def _write(request: web.Request, code: int) -> Write:
-    return Write(asyncio.get_running_loop().time(), request.method, request.path, code)
+def _verb(request: web.Request) -> str:
+    return "WATCH" if request.query.get("watch") == "true" else request.method
+
+
+def _write(request: web.Request, body: bytes, code: int) -> Write:
+    return Write(asyncio.get_running_loop().time(), request.method, request.path, body, code)
 
 
 async def _suffer(request: web.Request, toxin: Toxin) -> web.StreamResponse:
     """Answer as the fault says, never, or with a cut connection."""
     if isinstance(toxin.answer, int):
         headers = {} if toxin.retry_after is None else {"Retry-After": str(toxin.retry_after)}
+        if toxin.body is not None:
+            return web.Response(body=toxin.body, status=toxin.answer, headers=headers, content_type="application/json")
         return web.json_response(refusal(toxin.answer).body(), status=toxin.answer, headers=headers)
     if toxin.answer == "hang":
         await asyncio.Event().wait()

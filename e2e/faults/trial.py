@@ -141,6 +141,16 @@ class Trial(Scene):
             assert await self.weight() == weight, (await self.weight(), weight)
             await asyncio.sleep(0.25)
 
+    async def answers(self, within: float = 60) -> None:
+        """Wait until the API server answers again."""
+
+        async def answered() -> bool:
+            with contextlib.suppress(CanaryError):
+                return bool(await self.status())
+            return False
+
+        await self.until(answered, "the API server to answer", within=within)
+
     async def goes_on(self, within: float = 60) -> None:
         """Wait until the next weight, or the next phase where there is none; that is the recovery."""
         weight, phase = await self.weight(), (await self.status()).get("phase")
