@@ -62,7 +62,7 @@ class LabSettings:
 
 @dataclass(slots=True)
 class Lab:
-    """A running lab. `plane`, `api`, `prometheus` and `truth` are there once it is entered."""
+    """A running lab. `plane`, `api`, `prometheus`, `node` and `truth` are there once it is entered."""
 
     home: Path
     settings: LabSettings = field(default_factory=LabSettings)
@@ -71,6 +71,7 @@ class Lab:
     api: Api = field(init=False)
     prometheus: Prometheus = field(init=False)
     discovery: Discovery = field(init=False)
+    node: NodeAgent = field(init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -127,7 +128,7 @@ class Lab:
         self._stack.push_async_callback(wire.close)
         mesh, retain = Mesh(), self.settings.retain_idle.total_seconds()
         around = Surroundings(mesh=mesh, wire=wire, truth=self.truth, seed=self.settings.seed, retain=retain)
-        node = NodeAgent(self.api, block, around)
+        node = self.node = NodeAgent(self.api, block, around)
         self._stack.push_async_callback(node.close)
 
         def sees(kind: str, obj: Json, *, deleted: bool) -> None:

@@ -6,6 +6,7 @@ such things.
 """
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
@@ -44,6 +45,10 @@ class NodeAgent:
             life.leaving.set()
         elif life is None and text(obj, "spec", "nodeName") in ("", NODE):
             self._begin(uid, obj)
+
+    def alter(self, namespace: str, pod: str, env: Mapping[str, str]) -> bool:
+        """Let one running pod behave otherwise than its template says; tells whether there is such a pod."""
+        return any(life.alter(env) for life in self._lives.values() if life.name == f"{namespace}/{pod}")
 
     async def close(self) -> None:
         """Stop all pods at once, without a word to the API server."""

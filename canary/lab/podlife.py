@@ -6,6 +6,7 @@ growing pause.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from canary.adapters.api import Api
@@ -35,11 +36,19 @@ class PodLife:
         self._path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
         self._now = Condition()
         self._written: Condition | None = None
+        self._sandbox: Sandbox | None = None
 
     @property
     def name(self) -> str:
         """The pod's name, for the log."""
         return f"{self._pod.namespace}/{self._pod.name}"
+
+    def alter(self, env: Mapping[str, str]) -> bool:
+        """Let a running pod behave as if its environment had these variables too, LAB_CRASH apart."""
+        if self._sandbox is None or self.leaving.is_set():
+            return False
+        self._sandbox.alter(parse_behaviour({**self._pod.env, **env}))
+        return True
 
     async def run(self, ip: str, node: str) -> None:
         """Follow the pod to its end. Raises CanaryError where the API server does not let us; may be called again."""
@@ -81,7 +90,7 @@ class PodLife:
         await self.leaving.wait()
 
     async def _live(self, behaviour: Behaviour, load: Load | None) -> None:
-        sandbox = Sandbox(self._pod, behaviour, load, self._around)
+        sandbox = self._sandbox = Sandbox(self._pod, behaviour, load, self._around)
         try:
             await sandbox.start()
             while await self._until_death(sandbox, behaviour):
@@ -92,7 +101,7 @@ class PodLife:
                 else:
                     await sandbox.stop()
                     await self._pause(Waiting("CrashLoopBackOff", "the pod died"), whole=True)
-                    sandbox = Sandbox(self._pod, behaviour, load, self._around)
+                    sandbox = self._sandbox = Sandbox(self._pod, behaviour, load, self._around)
                     await sandbox.start()
                 if not self.leaving.is_set():
                     await self._say(app=None, proxy=None, ready=False)

@@ -72,6 +72,11 @@ class Sandbox:
         """Start a dead app again under its living proxy."""
         self.inbound.app = self._app()
 
+    def alter(self, behaviour: Behaviour) -> None:
+        """Let the app go on with another behaviour, from a start of its own."""
+        self._behaviour = behaviour
+        self.restart_app()
+
     async def drain(self, within: float) -> None:
         """Let the requests under way end, for so many seconds at most."""
         end = time.monotonic() + within
