@@ -52,7 +52,7 @@ def read_split(obj: Mapping[str, object]) -> Split:
         resource_version=str(meta.get("resourceVersion")),
         service=str(spec.get("service")),
         weights=weights,
-        editor=_editor(meta),
+        editor=editor(obj),
         exact=total > 0 and all(_exactly(weight, weights[name]) for name, weight in backends),
     )
 
@@ -104,9 +104,14 @@ def _exactly(weight: object, wanted: Weight) -> bool:
     return amount == wanted
 
 
-def _editor(meta: Mapping[str, object]) -> str:
-    """Name the field manager that wrote last."""
-    last = max(_objects(meta.get("managedFields")), key=lambda e: str(e.get("time") or ""), default=None)
+def editor(obj: Mapping[str, object]) -> str:
+    """Name the field manager whose the backends are; where nobody's are known, the one that wrote last.
+
+    Times in managedFields are whole seconds: they do not tell whose of two writes within one came last.
+    """
+    entries = _objects(_at(obj, "metadata").get("managedFields"))
+    owners = [e for e in entries if "f:backends" in _at(e, "fieldsV1", "f:spec")]
+    last = max(owners or entries, key=lambda e: str(e.get("time") or ""), default=None)
     return "" if last is None else str(last.get("manager") or "")
 
 

@@ -159,6 +159,14 @@ def test_the_rest_of_a_split_is_read() -> None:
             "a",
             id="the latest, not the last",
         ),
+        pytest.param(
+            [
+                {"manager": "canary", "time": "2026-02-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:service": {}}}},
+                {"manager": "b", "time": "2026-02-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:backends": {}}}},
+            ],
+            "b",
+            id="within the same second, whose the backends are",
+        ),
     ],
 )
 def test_the_editor_is_who_wrote_last(fields: object, editor: str) -> None:
