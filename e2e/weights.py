@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import Self, cast
 
 from canary.adapters.api import Json
+from canary.adapters.trafficsplit import editor, milliunits
+from canary.core.decision import FIELD_MANAGER
 from canary.errors import CanaryError
 from canary.lab import seed
 from e2e.stage import Scene
@@ -20,7 +22,7 @@ SLACK = 0.3  # seconds: the watch sees a write a moment after it was made
 
 @dataclass
 class Weights:
-    """Every weight that the live split ever had, and when (the loop's time)."""
+    """Every weight that the live split ever had, and when (the loop's time), but for those that others wrote to it."""
 
     scene: Scene
     steps: Sequence[int] = RISE
@@ -56,6 +58,8 @@ class Weights:
 
     def _see(self, split: Json) -> None:
         weight = weight_in(split)
+        if self.seen and editor(split) not in ("", FIELD_MANAGER):
+            return
         if not self.seen or self.seen[-1][1] != weight:
             self.seen.append((asyncio.get_running_loop().time(), weight))
 
@@ -88,4 +92,4 @@ class Weights:
 def weight_in(split: Json) -> int:
     """Read the canary's weight in a split, in thousandths."""
     backends = cast("list[Json]", cast("Json", split["spec"])["backends"])
-    return next(int(str(b["weight"]).removesuffix("m")) for b in backends if b["service"] == seed.CANARY)
+    return next((milliunits(b["weight"]) or 0 for b in backends if b["service"] == seed.CANARY), 0)
