@@ -170,6 +170,25 @@ class RealPlane:
         # The controller manager serves no port of its own; its first visible deed is this account.
         await self._until("kube-controller-manager", "/api/v1/namespaces/default/serviceaccounts/default")
 
+    async def restart(self, part: str) -> None:
+        """Kill a part if it runs, and start it again. Raises PlaneFailed."""
+        await self.processes[part].kill()
+        self.processes[part].start()
+        await self.ready()
+
+    def save(self, copy: Path) -> None:
+        """Copy what etcd holds, as it lies there at one moment."""
+        self.processes["etcd"].freeze()
+        shutil.copytree(self._home / "etcd", copy)
+        self.processes["etcd"].thaw()
+
+    async def restore(self, copy: Path) -> None:
+        """Go back to a copy: what happened since has not. Raises PlaneFailed."""
+        await self.stop()
+        shutil.rmtree(self._home / "etcd")
+        shutil.copytree(copy, self._home / "etcd")
+        await self.start()
+
     async def stop(self) -> None:
         """End the parts, etcd last, in a fraction of a second."""
         etcd, *others = (self.processes[part] for part in PARTS)
