@@ -2,6 +2,7 @@
 
     python -m e2e.measure cost [1 20]      queries and API requests a minute, so many Canaries held in mid-rollout
     python -m e2e.measure memory [20]      memory at start, and after so many minutes of rollouts one after the other
+    python -m e2e.measure sharing [200]    sharing one answer among so many Canaries, in plain loops over it
 
 One JSON object on stdout. Nothing here is a test: figures depend on the machine.
 """
@@ -12,9 +13,14 @@ import re
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Mapping
 from pathlib import Path
 
+from canary.core.counters import Series
+from canary.core.questions import Scope
+from canary.core.spec import Side
+from canary.runtime.readings import own, share_out
 from e2e.stage import Scene, Stage
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -86,8 +92,44 @@ async def memory(stage: Stage, minutes: float) -> dict[str, object]:
     return {"atStart": start, "afterEachRollout": readings}
 
 
+def sharing(canaries: int) -> dict[str, object]:
+    """Share out an answer of 40 series for each Canary. The ratio hardly depends on the machine, or on how many."""
+    scopes = [
+        Scope(
+            namespace=f"town-{number}",
+            apex="web",
+            stable=Side(service="web-stable", deployment="web-stable"),
+            canary=Side(service="web-canary", deployment="web-canary"),
+            bounds=frozenset({300.0, 500.0}),
+            routes=True,
+        )
+        for number in range(canaries)
+    ]
+    series = [
+        Series({"direction": "outbound", "dst_namespace": s.namespace, "dst_service": side.service, "le": str(le)}, ())
+        for s in scopes
+        for side in (s.stable, s.canary)
+        for le in range(20)
+    ]
+
+    def plainly() -> int:
+        return sum("direction" in one.labels for one in series)
+
+    def shared() -> int:
+        sorted_out = share_out(series)
+        return sum(len(own(sorted_out, scope)) for scope in scopes)
+
+    if plainly() != shared():
+        raise AssertionError("something was lost")
+    loop, share = (min(timeit.repeat(work, number=1, repeat=20)) for work in (plainly, shared))
+    found = {"loopMilliseconds": 1000 * loop, "milliseconds": 1000 * share, "ratio": share / loop}
+    return {"canaries": canaries, "series": len(series)} | {name: round(value, 2) for name, value in found.items()}
+
+
 async def measure(what: str, numbers: list[int]) -> list[dict[str, object]]:
-    """Measure on the embedded control plane."""
+    """Measure, on the embedded control plane where one is needed."""
+    if what == "sharing":
+        return [sharing(number) for number in numbers or [200]]
     found = []
     for number in numbers or ([1, 20] if what == "cost" else [20]):
         with tempfile.TemporaryDirectory() as home:
