@@ -16,6 +16,7 @@
 Everything else is a bug. Only `adapters` raise these from a library's errors; payloads of the outside are cut here.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -28,6 +29,14 @@ def clip(text: str) -> str:
     """Cut what the outside sent, so that no payload floods a message, a status or a log line."""
     text = " ".join(text.split())
     return text if len(text) <= PAYLOAD else text[: PAYLOAD - 1] + "…"
+
+
+_ADDRESS = re.compile(r"(https?://)(?:[^\s'\"]*@)?([^\s'\"/?#]*)([/?#][^\s'\"]*)?", re.IGNORECASE)
+
+
+def veiled(text: str) -> str:
+    """Leave of each address in a text its host: what stands before and behind may be a secret."""
+    return _ADDRESS.sub(lambda found: found[1] + found[2] + ("/…" if len(found[3] or "") > 1 else found[3] or ""), text)
 
 
 class CanaryError(Exception):
@@ -48,7 +57,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Name the field, the value and what is allowed."""
-        return f"{clip(self.field)}: {clip(repr(self.value))} is not {self.allowed}"
+        return f"{clip(self.field)}: {clip(veiled(repr(self.value)))} is not {self.allowed}"
 
 
 def listed(problems: Sequence[Problem]) -> str:

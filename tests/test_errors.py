@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary.errors import PROBLEMS, InvalidSpec, Problem, clip, listed
+from canary.errors import PROBLEMS, InvalidSpec, Problem, clip, listed, veiled
 
 BAD = Problem("spec.bake", "soon", "a duration")
 
@@ -31,3 +31,20 @@ def test_a_problem_is_a_short_text(problem: Problem) -> None:
 
 def test_payloads_are_cut_and_put_on_one_line() -> None:
     assert clip("a\n\tb " + "c" * 10_000) == "a b " + "c" * 251 + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("at http://prometheus:9090: refused", "at http://prometheus:9090: refused", id="a host"),
+        pytest.param("'https://host/'", "'https://host/'", id="a bare path"),
+        pytest.param("http://me:hunter2@host", "http://host", id="a password"),
+        pytest.param("http://me:hun/ter2@host/path", "http://host/…", id="a password with a slash"),
+        pytest.param("HTTPS://hooks/services/T0/hunter2 failed", "HTTPS://hooks/… failed", id="a path"),
+        pytest.param("['http://a?token=hunter2', 'http://b#hunter2']", "['http://a/…', 'http://b/…']", id="two"),
+        pytest.param("http://[::1]:80/hunter2", "http://[::1]:80/…", id="digits"),
+        pytest.param("no address", "no address", id="none"),
+    ],
+)
+def test_addresses_are_shown_without_what_may_be_secret(text: str, shown: str) -> None:
+    assert veiled(text) == shown

@@ -11,7 +11,7 @@ from canary.cli.checking import is_canary
 from canary.cli.documents import Document, Fault, read
 from canary.cli.options import JSON, output_option
 from canary.cli.output import emit
-from canary.errors import clip
+from canary.errors import clip, veiled
 
 
 @click.command()
@@ -57,7 +57,9 @@ def _plain(value: object) -> object:
     """Keep what JSON can say; YAML knows dates and infinity, too."""
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
-    return value if value is None or isinstance(value, str | int | float | bool) else clip(repr(value))
+    if isinstance(value, str):
+        return veiled(value)
+    return value if value is None or isinstance(value, int | float | bool) else clip(veiled(repr(value)))
 
 
 def _tell(documents: Sequence[Document], faults: Sequence[Fault], files: int) -> None:
@@ -72,4 +74,4 @@ def _tell(documents: Sequence[Document], faults: Sequence[Fault], files: int) ->
 
 def _worded(fault: Fault) -> str:
     problem = fault.problem
-    return str(problem) if problem.field else f"{clip(repr(problem.value))} is not {problem.allowed}"
+    return str(problem) if problem.field else f"{clip(veiled(repr(problem.value)))} is not {problem.allowed}"

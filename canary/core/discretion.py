@@ -4,6 +4,7 @@ A rollout remembers the spec that it follows without them. Used wherever that is
 the addresses themselves are always those of the object's spec as it stands.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -11,6 +12,10 @@ from canary.core.formats import is_address
 
 HIDDEN: Final = "http://hidden.invalid"
 """Stands for an address. It is one that nothing answers: a gate whose own is no longer known holds."""
+
+
+_ADDRESS: Final = re.compile(r"((?:\w+:)?(?://)?)(?:.*@)?([^/?#]*)(.*)", re.DOTALL)
+"""Scheme, host, and the rest of what should be an address and may be none."""
 
 
 def without_urls(spec: Mapping[str, object]) -> Mapping[str, object]:
@@ -27,6 +32,18 @@ def with_urls(spec: Mapping[str, object], now: Mapping[str, object]) -> Mapping[
         return {**hook, "url": url} if is_address(url) else hook
 
     return _with_webhooks(spec, found)
+
+
+def discreet(value: object, key: str = "") -> object:
+    """Leave of each address in a value that a problem quotes its host."""
+    if isinstance(value, Mapping):
+        return {name: discreet(inner, str(name)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [discreet(inner, key) for inner in value]
+    if key != "url" or not isinstance(value, str):
+        return value
+    found = _ADDRESS.fullmatch(value)
+    return value if found is None else f"{found[1]}{found[2]}{'/…' if len(found[3]) > 1 else found[3]}"
 
 
 def _with_webhooks(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from canary.core import formats
+from canary.core.discretion import discreet
 from canary.errors import Problem
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -46,7 +47,7 @@ class Fields:
     def refuse(self, key: str, allowed: str) -> None:
         """Note that the value at `key` (the whole object, if empty) is not what is allowed."""
         value = self._values.get(key) if key else dict(self._values)
-        self.problems.append(Problem(self._at(key), value, allowed))
+        self.problems.append(Problem(self._at(key), discreet(value, key), allowed))
 
     def has(self, key: str) -> bool:
         """Tell whether the field is set; null counts as unset, as for the API server."""

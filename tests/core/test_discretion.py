@@ -8,6 +8,7 @@ from canary.core.discretion import HIDDEN, with_urls, without_urls
 from canary.core.manifest import as_object, last_valid, parse_spec
 from canary.core.record import parse_status, render_status
 from canary.core.status import Phase, Reason
+from canary.errors import InvalidSpec
 from tests.build import a_hook, a_raw_spec, a_snapshot, a_status, tick, with_hook
 
 SECRET = "http://me:hunter2@hook.shop/services/T0/B0/hunter2?token=hunter2"
@@ -78,3 +79,24 @@ def test_an_address_that_an_older_version_wrote_down_is_forgotten() -> None:
     assert isinstance(rollout, dict)
     rollout["spec"] = hooked(HOOK)
     assert "hunter2" not in json.dumps(render_status(parse_status(record)))
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [
+        pytest.param({"webhooks": [{**HOOK, "url": "hooks.shop/hunter2"}]}, id="no scheme"),
+        pytest.param({"webhooks": [{**HOOK, "url": SECRET * 9}]}, id="too long"),
+        pytest.param({"webhooks": [{**HOOK, "url": "ftp://me:hunter2@hook.shop"}]}, id="another scheme"),
+        pytest.param({"webhooks": [{**HOOK, "url": "me:hunter2@hook.shop"}]}, id="a password and no scheme"),
+        pytest.param({"webhooks": [{**HOOK, "url": "http://hook.shop:0/a b\nhunter2"}]}, id="lines"),
+        pytest.param({"webhooks": [HOOK, HOOK]}, id="twice the same"),
+        pytest.param({"webhooks": [HOOK], "latency": None}, id="no gates beside it"),
+        pytest.param({"webhook": [HOOK]}, id="misspelt above it"),
+        pytest.param({"webhooks": [{**HOOK, "uri": SECRET}]}, id="misspelt itself"),
+        pytest.param([{"webhooks": [HOOK]}], id="a list of gates"),
+    ],
+)
+def test_no_problem_quotes_an_address(gates: object) -> None:
+    with pytest.raises(InvalidSpec) as found:
+        parse_spec(as_object(a_raw_spec(gates=gates)))
+    assert "hunter2" not in str(found.value)
