@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from canary.adapters.api import Json
-from canary.errors import CanaryError
+from canary.errors import CanaryError, NotFound
 from canary.lab import seed
 from canary.lab.lab import Lab, LabSettings
 from canary.lab.realplane import RealPlane
@@ -72,7 +72,8 @@ class Ground(Stage):
                     trial.measure()
                     for controller in trial.controllers:
                         await controller.stop()
-        await self.lab.api.delete(f"/api/v1/namespaces/{namespace}")
+        with contextlib.suppress(NotFound):  # a row may have deleted it
+            await self.lab.api.delete(f"/api/v1/namespaces/{namespace}")
 
 
 @dataclass
