@@ -44,6 +44,7 @@ TIMEOUT = 10.0  # seconds for one request; a tick has its own deadline above it
 PERIOD = 290  # seconds after which we let the server end a watch, where nobody says
 QUIET = 15.0  # seconds beyond that without a byte, after which a watch is taken for dead. A kind in which nothing
 # happens gets no bookmark before the end, so silence says nothing earlier
+TERMINATING = "NamespaceTerminating"
 LINE = 8 * 2**20  # bytes of one watch event at most
 
 
@@ -196,7 +197,7 @@ def refusal(status: int, method: str, path: str, body: bytes, retry_after: str |
     """Translate an error answer of the API server. 5xx and 429 are Unreachable: asking later may help."""
     said = f"{method} {path}: {status} {clip(_message(body))}"
     match status:
-        case 404:
+        case _ if status == 404 or (status == 403 and _is_ending(body)):  # noqa: PLR2004 - HTTP's own codes
             return NotFound(said)
         case 409:
             return Conflict(said)
@@ -212,6 +213,16 @@ def refusal(status: int, method: str, path: str, body: bytes, retry_after: str |
 
 def _seconds(text: str | None) -> float | None:
     return float(text) if text is not None and text.isdecimal() else None
+
+
+def _is_ending(body: bytes) -> bool:
+    """Tell whether a namespace takes no new objects because it is being deleted: no right is missing then."""
+    try:
+        details = _parsed(body).get("details")
+    except ClusterUnreachable:
+        return False
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return any(isinstance(cause, dict) and cause.get("reason") == TERMINATING for cause in causes or ())
 
 
 def _message(body: bytes) -> str:

@@ -5,14 +5,14 @@ for an active rollout, or when a Deployment has changed. An idle Canary makes no
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Never, assert_never, cast
+from typing import assert_never, cast
 
 from canary.adapters.api import JSON_PATCH, Api, Json
 from canary.adapters.splits import Splits
-from canary.adapters.watch import Mirror, place, uid
+from canary.adapters.watch import Mirrors, place, uid
 from canary.adapters.workloads import Templates, at, observed, revision, selector, templates, unix, workload
 from canary.core.decision import FIELD_MANAGER, Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.formats import instant
@@ -26,10 +26,13 @@ from canary.core.status import CanaryStatus, Phase
 from canary.errors import CanaryError, Conflict, InvalidSpec, NotFound, Problem
 
 FINALIZER = "canary.dev/traffic"
+CANARIES = ("/apis/canary.dev/v1alpha1", "canaries")
+DEPLOYMENTS = ("/apis/apps/v1", "deployments")
+SERVICES = ("/api/v1", "services")
 
 
 class KubernetesCluster:
-    """One cluster, or one namespace of it.
+    """One cluster, or some namespaces of it.
 
     `changed` is called with each Canary that is worth a look, `failed` with what keeps us from following the cluster.
     """
@@ -37,32 +40,36 @@ class KubernetesCluster:
     def __init__(
         self,
         api: Api,
-        namespace: str,
+        namespaces: Sequence[str],
         changed: Callable[[Key], None],
         failed: Callable[[str, CanaryError], None],
         now: Callable[[], datetime],
         scrape: timedelta,
     ) -> None:
-        self._api, self._changed, self._failed, self._now, self._scrape = api, changed, failed, now, scrape
-        self._namespace = namespace
+        self._api, self._changed, self._now, self._scrape = api, changed, now, scrape
+        self.leaving: Callable[[str], datetime | None] = lambda _: None  # since when a namespace's Canaries must go
         self._looked: dict[Key, Json] = {}
         self._revisions: dict[object, tuple[object, Templates, str]] = {}
-        self._canaries = self._mirror("/apis/canary.dev/v1alpha1", "canaries", self._canary_changed)
-        self._deployments = self._mirror("/apis/apps/v1", "deployments", self._other_changed)
-        self._services = self._mirror("/api/v1", "services", self._other_changed)
-        self._splits = Splits(api, namespace, self._other_changed, self._requeue_all, failed)
+        self._canaries = Mirrors(api, CANARIES, namespaces, self._canary_changed, failed)
+        self._deployments = Mirrors(api, DEPLOYMENTS, namespaces, self._other_changed, failed)
+        self._services = Mirrors(api, SERVICES, namespaces, self._other_changed, failed)
+        self._splits = Splits(api, namespaces, self._other_changed, self._requeue_all, failed)
 
     @property
     def synced(self) -> bool:
         """Whether all kinds have been listed once."""
-        mirrors = (self._canaries, self._deployments, self._services)
-        return all(mirror.synced.is_set() for mirror in mirrors) and self._splits.synced.is_set()
+        kinds = (self._canaries, self._deployments, self._services)
+        return all(kind.synced for kind in kinds) and self._splits.synced.is_set()
 
     def keys(self) -> list[Key]:
         """Name all Canaries."""
         return [Key(*place(obj)) for obj in self._canaries.all()]
 
-    async def follow(self) -> Never:
+    def guarded(self) -> list[Key]:
+        """Name the Canaries that bear our finalizer."""
+        return [Key(*place(obj)) for obj in self._canaries.all() if _is_guarded(obj)]
+
+    async def follow(self) -> None:
         """Keep the mirrors for ever. Ticks may begin once `ready` returns."""
         async with asyncio.TaskGroup() as group:
             for mirror in (self._deployments, self._services):
@@ -75,20 +82,16 @@ class KubernetesCluster:
     async def ready(self) -> None:
         """Wait until every kind has been listed once."""
         await self._others_ready()
-        await self._canaries.synced.wait()
+        await self._canaries.ready()
 
     async def _others_ready(self) -> None:
-        await self._deployments.synced.wait()
-        await self._services.synced.wait()
+        await self._deployments.ready()
+        await self._services.ready()
         await self._splits.synced.wait()
 
     def _requeue_all(self) -> None:
         for key in self.keys():
             self._changed(key)
-
-    def _mirror(self, group: str, kind: str, changed: Callable[[Json], None]) -> Mirror:
-        where = f"/namespaces/{self._namespace}" if self._namespace else ""
-        return Mirror(self._api, f"{group}{where}/{kind}", changed, self._failed)
 
     def _canary_changed(self, obj: Json) -> None:
         key = Key(*place(obj))
@@ -114,6 +117,8 @@ class KubernetesCluster:
         self._looked[key] = obj
         saved = parse_status(obj.get("status"))
         spec, problems = _spec(obj, saved)
+        deleted_at = instant(at(obj, "metadata").get("deletionTimestamp"))
+        leaving = self.leaving(key.namespace) if deleted_at is None else None
         seen = Snapshot(
             key=key,
             at=self._now(),
@@ -126,8 +131,9 @@ class KubernetesCluster:
             problems=problems,
             split=self._splits.get(key.namespace, spec.route_name),
             wiring=self._wiring(obj, spec),
-            deleted_at=instant(at(obj, "metadata").get("deletionTimestamp")),
-            guarded=FINALIZER in cast("list[str]", at(obj, "metadata").get("finalizers") or []),
+            deleted_at=deleted_at or leaving,
+            leaving=leaving is not None,
+            guarded=_is_guarded(obj),
             uid=str(at(obj, "metadata").get("uid") or ""),
             scrape=self._scrape,
         )
@@ -154,8 +160,7 @@ class KubernetesCluster:
         if deployment is None:
             return None
         if not closely:
-            looked = side == seen.spec.canary
-            found, present = await self._revision(deployment, fresh=False) if looked else ({}, "")
+            found, present = await self._revision(deployment, fresh=False) if side == seen.spec.canary else ({}, "")
             return workload(deployment, found, present, ())
         (found, present), pods = await asyncio.gather(
             self._revision(deployment, fresh=fresh), self._list("/api/v1", deployment, "pods")
@@ -285,6 +290,10 @@ def names(obj: Mapping[str, object]) -> Iterable[tuple[str, str]]:
 def claims(obj: Mapping[str, object]) -> frozenset[tuple[str, str]]:
     """Name what no two Canaries may share."""
     return frozenset(names(obj))
+
+
+def _is_guarded(obj: Json) -> bool:
+    return FINALIZER in cast("list[str]", at(obj, "metadata").get("finalizers") or [])
 
 
 def _age(obj: Json) -> tuple[float, tuple[str, str]]:

@@ -5,17 +5,18 @@ behind the apex (linkerd.md §4.3).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Never
+from typing import Final
 
 from canary.adapters.api import Api, Json
 from canary.adapters.trafficsplit import GROUP, VERSIONS, backends, read_split, takes_quantities, write_split
-from canary.adapters.watch import Mirror
+from canary.adapters.watch import Mirrors, collections
 from canary.core.decision import FIELD_MANAGER, SetWeights
 from canary.core.snapshot import Split
-from canary.errors import CanaryError, NotFound
+from canary.errors import CanaryError, Forbidden, NotFound
 
+PLURAL: Final = "trafficsplits"
 RECHECK: Final = 15.0  # seconds between looks for a kind that is not served
 AGAIN: Final = 2.0  # seconds until another look where none could be taken
 
@@ -29,7 +30,7 @@ class Schema:
 
 
 class Splits:
-    """TrafficSplits of one namespace, or of all.
+    """TrafficSplits of some namespaces, or of all.
 
     `served` is called once the kind is found to be served, `failed` with what keeps us from looking.
     """
@@ -37,15 +38,15 @@ class Splits:
     def __init__(
         self,
         api: Api,
-        namespace: str,
+        namespaces: Sequence[str],
         changed: Callable[[Json], None],
         served: Callable[[], None],
         failed: Callable[[str, CanaryError], None],
     ) -> None:
-        self._api, self._namespace = api, namespace
+        self._api, self._namespaces = api, namespaces
         self._changed, self._served, self._failed = changed, served, failed
         self._schema: Schema | None = None
-        self._mirror: Mirror | None = None
+        self._mirror: Mirrors | None = None
         self.synced = asyncio.Event()
 
     @property
@@ -61,7 +62,7 @@ class Splits:
         obj = self._mirror.get(namespace, name) if self._mirror is not None else None
         return None if obj is None else read_split(obj)
 
-    async def follow(self) -> Never:
+    async def follow(self) -> None:
         """Find the kind, then mirror it for ever."""
         while self._schema is None:
             try:
@@ -73,15 +74,14 @@ class Splits:
             if self._schema is None:
                 self.synced.set()
                 await asyncio.sleep(RECHECK)
-        where = f"/namespaces/{self._namespace}" if self._namespace else ""
-        path = f"/apis/{GROUP}/{self._schema.version}{where}/trafficsplits"
-        self._mirror = Mirror(self._api, path, self._changed, self._failed)
+        kind = (f"/apis/{GROUP}/{self._schema.version}", PLURAL)
+        self._mirror = Mirrors(self._api, kind, self._namespaces, self._changed, self._failed)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell(self._mirror))
             await self._mirror.follow()
 
-    async def _tell(self, mirror: Mirror) -> None:
-        await mirror.synced.wait()
+    async def _tell(self, mirror: Mirrors) -> None:
+        await mirror.ready()
         self.synced.set()
         self._served()
 
@@ -93,8 +93,20 @@ class Splits:
                 document = await self._api.get(f"/openapi/v3/apis/{GROUP}/{version}")
             except NotFound:
                 continue
+            except Forbidden:  # a cluster may keep its schemas from us: then as the stock CRD has them
+                if await self._is_served(version):
+                    found.append(Schema(version, quantities=version == VERSIONS[0]))
+                continue
             found.append(Schema(version, takes_quantities(document)))
         return next((schema for schema in found if schema.quantities), found[0] if found else None)
+
+    async def _is_served(self, version: str) -> bool:
+        paths = collections((f"/apis/{GROUP}/{version}", PLURAL), self._namespaces)
+        try:
+            await self._api.get(next(iter(paths.values())), limit=1)
+        except NotFound:
+            return False
+        return True
 
     async def write(self, namespace: str, effect: SetWeights) -> None:
         """Create the split, or set its weights if nobody wrote since it was read. Raises Conflict."""

@@ -7,7 +7,7 @@ of something newer: resourceVersions of one kind can be compared as numbers (KEP
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Never, cast
 
@@ -135,6 +135,70 @@ class Mirror:
         before = self._objects.get(place(obj))
         if before is not None and version(before) <= version(obj):
             del self._objects[place(obj)]
+
+
+class Mirrors:
+    """One kind in some namespaces, a mirror for each; in all of them where none is named."""
+
+    def __init__(
+        self,
+        api: Api,
+        kind: tuple[str, str],
+        namespaces: Sequence[str],
+        changed: Callable[[Json], None],
+        failed: Callable[[str, CanaryError], None],
+    ) -> None:
+        paths = collections(kind, namespaces)
+        self._mirrors = {name: Mirror(api, path, changed, failed) for name, path in paths.items()}
+
+    @property
+    def synced(self) -> bool:
+        """Whether the kind has been listed everywhere."""
+        return all(mirror.synced.is_set() for mirror in self._mirrors.values())
+
+    @property
+    def missing(self) -> bool:
+        """Whether the kind is not served."""
+        return any(mirror.missing for mirror in self._mirrors.values())
+
+    def get(self, namespace: str, name: str) -> Json | None:
+        """Read an object as last seen."""
+        mirror = self._of(namespace)
+        return None if mirror is None else mirror.get(namespace, name)
+
+    def within(self, namespace: str) -> list[Json]:
+        """Read the objects of a namespace."""
+        mirror = self._of(namespace)
+        return [] if mirror is None else mirror.within(namespace)
+
+    def all(self) -> list[Json]:
+        """Read all objects."""
+        return [obj for mirror in self._mirrors.values() for obj in mirror.all()]
+
+    def put(self, obj: Json) -> bool:
+        """Take in an object that we have written; tells whether it was new."""
+        mirror = self._of(place(obj)[0])
+        return mirror is not None and mirror.put(obj)
+
+    async def ready(self) -> None:
+        """Wait until the kind has been listed everywhere."""
+        for mirror in self._mirrors.values():
+            await mirror.synced.wait()
+
+    async def follow(self) -> None:
+        """List and watch for ever."""
+        async with asyncio.TaskGroup() as group:
+            for mirror in self._mirrors.values():
+                group.create_task(mirror.follow())
+
+    def _of(self, namespace: str) -> Mirror | None:
+        return self._mirrors.get(namespace) or self._mirrors.get("")
+
+
+def collections(kind: tuple[str, str], namespaces: Sequence[str]) -> dict[str, str]:
+    """Name the path of a kind, given as its group's path and its plural, in each namespace; under "" that of all."""
+    group, plural = kind
+    return {name: f"{group}/namespaces/{name}/{plural}" for name in namespaces} or {"": f"{group}/{plural}"}
 
 
 def place(obj: Mapping[str, object]) -> tuple[str, str]:

@@ -70,7 +70,7 @@ async def _measure(
 ) -> tuple[tuple[Gate, ...], Mapping[str, Demand]]:
     from canary.adapters.prometheus import Access, Prometheus, shown
     from canary.cli.demand import measured
-    from canary.cli.run import SystemClock
+    from canary.runtime.clock import SystemClock
     from canary.runtime.readings import Readings
 
     metrics = Prometheus(Access(url=url))

@@ -20,11 +20,17 @@ def deleted(facts: Facts) -> bool:
 
 
 def let_go(facts: Facts) -> Turn:
-    """Give traffic back to stable; the finalizer comes off once the split says so."""
+    """Give traffic back to stable; the finalizer comes off once the split says so.
+
+    Where we leave and the object stays, its rollout goes on from here once a controller is back.
+    """
+    reason, why = Reason.DELETED, "The Canary is being deleted"
+    if facts.seen.leaving:
+        reason, why = Reason.LEAVING, "The controller leaves"
     weight = 0 if waited_enough(facts) else retreat(facts)
     waits = "; stable has no ready pod, so the canary keeps its traffic for up to 60 s" if weight else ""
-    message = f"The Canary is being deleted: traffic returns to {facts.spec.stable.service}{waits}."
-    return Turn(status=replace(at_weight(facts.status, weight), reason=Reason.DELETED, message=message))
+    message = f"{why}: traffic returns to {facts.spec.stable.service}{waits}."
+    return Turn(status=replace(at_weight(facts.status, weight), reason=reason, message=message))
 
 
 def waited_enough(facts: Facts) -> bool:

@@ -97,7 +97,8 @@ class Snapshot:
 
     `status` and `counters` are the ledger's where it holds them, else as saved (then `counters` is None). `spec` is
     the one to follow: the last valid one while `problems` is not empty. `refused` says which deed of the last tick the
-    API server refused, and why.
+    API server refused, and why. `deleted_at` is since when the object is to be let go: because it is being deleted, or,
+    where `leaving` says so, because the controller or the namespace goes.
     """
 
     key: Key
@@ -116,6 +117,7 @@ class Snapshot:
     split: Split | None = None
     wiring: Wiring = Wiring()
     deleted_at: datetime | None = None
+    leaving: bool = False
     guarded: bool = False
     uid: str = ""
     scrape: timedelta = timedelta(seconds=10)

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     SPEC_CHANGED = "SpecChanged"
     RETRY_REFUSED = "RetryRefused"
     DELETED = "Deleted"
+    LEAVING = "Leaving"
     # what is wrong with the wiring
     READY = "Ready"
     INVALID_SPEC = "InvalidSpec"

@@ -117,16 +117,16 @@ class Neighbourhood:
     changed: list[Key] = field(default_factory=list)
     failed: list[tuple[str, CanaryError]] = field(default_factory=list)
 
-    def cluster(self, namespace: str = "") -> KubernetesCluster:
+    def cluster(self, *namespaces: str) -> KubernetesCluster:
         def failed(path: str, error: CanaryError) -> None:
             self.failed.append((path, error))
 
-        return KubernetesCluster(self.api, namespace, self.changed.append, failed, lambda: NOW, timedelta(seconds=10))
+        return KubernetesCluster(self.api, namespaces, self.changed.append, failed, lambda: NOW, timedelta(seconds=10))
 
     @contextlib.asynccontextmanager
-    async def followed(self, namespace: str = "") -> AsyncIterator[KubernetesCluster]:
+    async def followed(self, *namespaces: str) -> AsyncIterator[KubernetesCluster]:
         """Follow the cluster, ready."""
-        cluster = self.cluster(namespace)
+        cluster = self.cluster(*namespaces)
 
         async def follow() -> None:
             await cluster.follow()

@@ -98,6 +98,27 @@ class TestRequests:
         ]
         assert json.loads(server.asked[1].body) == [{"op": "remove", "path": "/data"}]
 
+    @pytest.mark.parametrize(
+        ("details", "error"),
+        [
+            pytest.param({"causes": [{"reason": "NamespaceTerminating"}]}, NotFound, id="the namespace is going"),
+            pytest.param({"causes": [{"reason": "Other"}, None]}, Forbidden, id="another cause"),
+            pytest.param({"causes": None}, Forbidden, id="no cause"),
+            pytest.param(None, Forbidden, id="no details"),
+        ],
+    )
+    async def test_a_namespace_that_is_being_deleted_lacks_no_right(
+        self, tmp_path: Path, details: Json | None, error: type[CanaryError]
+    ) -> None:
+        async with asking(reply(403, {**status(403, "no"), "details": details}), tmp_path) as (api, _):
+            with pytest.raises(error):
+                await api.create(PATH, OBJECT)
+
+    async def test_a_refusal_without_json_is_one_of_rights(self, tmp_path: Path) -> None:
+        async with asking(reply(403, b"no"), tmp_path) as (api, _):
+            with pytest.raises(Forbidden, match="no"):
+                await api.create(PATH, OBJECT)
+
     async def test_selectors_are_escaped(self, tmp_path: Path) -> None:
         async with asking(reply(body=OBJECT), tmp_path) as (api, server):
             await api.get(PATH, labelSelector="a=b,c in (d,e)", limit=1)

@@ -477,6 +477,36 @@ class TestOneNamespace:
         }
 
 
+class TestSomeNamespaces:
+    async def test_each_is_followed_and_no_other(self, near: Neighbourhood) -> None:
+        for name in ("village", "city"):
+            await near.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            await near.apply({**named(a_canary(), "web"), "metadata": {"name": "web", "namespace": name}})
+        async with near.followed(TOWN, "village") as cluster:
+            assert sorted(cluster.keys()) == [WEB, Key("village", "web")]
+            assert await cluster.snapshot(Key("city", "web")) is None
+            assert (await look(cluster, Key("village", "web"))).wiring.missing_services
+            assert not (await look(cluster)).wiring.missing_services
+
+
+class TestLeaving:
+    async def test_canaries_are_let_go_as_if_they_were_deleted(self, near: Neighbourhood) -> None:
+        async with near.followed() as cluster:
+            cluster.leaving = lambda namespace: NOW if namespace == TOWN else None
+            seen = await look(cluster)
+        assert (seen.deleted_at, seen.leaving) == (NOW, True)
+
+    async def test_a_deletion_goes_before(self, near: Neighbourhood) -> None:
+        await near.anybody.patch(f"{CANARIES}/web", {"metadata": {"finalizers": ["canary.dev/traffic"]}})
+        await near.anybody.delete(f"{CANARIES}/web")
+        async with near.followed() as cluster:
+            cluster.leaving = lambda _: NOW
+            seen = await look(cluster)
+            assert cluster.guarded() == [WEB]
+        assert seen.deleted_at != NOW
+        assert not seen.leaving
+
+
 class TestSavingStatus:
     async def test_it_is_written_and_seen_at_once(self, near: Neighbourhood) -> None:
         async with near.followed() as cluster:

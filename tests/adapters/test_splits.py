@@ -57,8 +57,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.asynccontextmanager
-async def followed(near: Neighbourhood, ears: Ears, namespace: str = "") -> AsyncIterator[Splits]:
-    splits = Splits(near.api, namespace, ears.changed.append, ears.serve, ears.fail)
+async def followed(near: Neighbourhood, ears: Ears, *namespaces: str) -> AsyncIterator[Splits]:
+    splits = Splits(near.api, namespaces, ears.changed.append, ears.serve, ears.fail)
 
     async def follow() -> None:
         await splits.follow()
@@ -200,15 +200,34 @@ class TestWriting:
                 await splits.write(TOWN, weights(100, name="Not_A_Name"))
 
 
-async def test_a_schema_that_we_may_not_read_is_said_and_asked_for_again(tmp_path: Path, ears: Ears) -> None:
+async def test_a_schema_that_cannot_be_read_is_said_and_asked_for_again(tmp_path: Path, ears: Ears) -> None:
     async with a_neighbourhood(tmp_path, CRD) as near:
-        fault = near.plane.faults.add(Fault(answer=403, path="/openapi", agent="canary"))
+        fault = near.plane.faults.add(Fault(answer=503, path="/openapi", agent="canary"))
         async with followed(near, ears) as splits:
             await until(lambda: len(ears.failed) >= 2)
-            assert "403" in ears.failed[0].hint
+            assert "503" in ears.failed[0].hint
             assert not splits.synced.is_set()
             near.plane.faults.remove(fault)
             await until(splits.synced.is_set)
+
+
+@pytest.mark.parametrize(
+    ("crd", "stands"),
+    [
+        pytest.param(CRD, ["900m", "100m"], id="both versions"),
+        pytest.param(without_versions(CRD, "v1alpha1"), [900, 100], id="the second only"),
+    ],
+)
+async def test_a_schema_that_we_may_not_read_is_taken_for_the_stock_one(
+    tmp_path: Path, ears: Ears, crd: Json, stands: list[object]
+) -> None:
+    async with a_neighbourhood(tmp_path, crd) as near:
+        near.plane.faults.add(Fault(answer=403, path="/openapi", agent="canary"))
+        async with followed(near, ears, TOWN) as splits:
+            await until(splits.synced.is_set)
+            await splits.write(TOWN, weights(100))
+        version = "v1alpha1" if isinstance(stands[0], str) else "v1alpha2"
+        assert await written(near, f"{SPLITS.replace('v1alpha1', version)}/web") == stands
 
 
 async def test_in_one_namespace_only_its_own_splits_are_seen(tmp_path: Path, ears: Ears) -> None:

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 import canary
-from canary.cli.run import LEASE, run
+from canary.cli.process import LEASE
+from canary.cli.run import run
 
 CHART = Path(__file__).parents[2] / "charts" / "canary"
 TEMPLATES = sorted((CHART / "templates").glob("*.*"))

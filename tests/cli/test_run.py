@@ -22,9 +22,11 @@ from canary.adapters.api import Json
 from canary.adapters.lease import Term
 from canary.adapters.prometheus import Access
 from canary.cli import main
-from canary.cli.run import LEASE, LOST, Settings, SystemClock, _headers, control
+from canary.cli.process import LEASE, Settings, StillGuarded
+from canary.cli.run import LOST, _headers, control
 from canary.errors import CanaryError, Forbidden, NotFound
 from canary.lab.apiserver.faults import Fault
+from canary.runtime.clock import SystemClock
 from tests.adapters.neighbourhood import (
     CANARIES,
     SPLITS,
@@ -56,7 +58,7 @@ def lines() -> Iterator[list[EventDict]]:
 def settings(near: Neighbourhood, **fields: object) -> Settings:
     least = Settings(
         kubeconfig=near.plane.kubeconfig,
-        namespace=TOWN,
+        namespaces=(TOWN,),
         prometheus=Access(url=NOBODY),
         scrape=timedelta(seconds=1),
         host="127.0.0.1",
@@ -126,7 +128,7 @@ class TestWorking:
             _, page = await run.get("/metrics")
             assert 'canary_phase{canary="web",namespace="town",phase="Idle"} 1.0' in page
             assert "canary_leading 1.0" in page
-            assert 'canary_api_requests_total{verb="WATCH"} 4.0' in page
+            assert 'canary_api_requests_total{verb="WATCH"} 5.0' in page
             async with asyncio.timeout(10):
                 while not (events := await events_of(near)):  # noqa: ASYNC110 - asks a server
                     await asyncio.sleep(0.05)
@@ -144,7 +146,7 @@ class TestWorking:
         assert hook.asked[0].json["reason"] == "Adopted"
 
     async def test_it_keeps_to_its_namespace(self, near: Neighbourhood, lines: list[EventDict]) -> None:
-        async with running(settings(near, namespace="default"), lines) as run:
+        async with running(settings(near, namespaces=("default",)), lines) as run:
             await run.until("lease.acquired")
             await asyncio.sleep(0.3)
         assert await status(near) == {}
@@ -232,6 +234,76 @@ class TestEnding:
         assert run.said("controller.stopped")
 
 
+class TestLeaving:
+    async def test_every_canary_is_let_go_and_stays(self, near: Neighbourhood, lines: list[EventDict]) -> None:
+        async with running(settings(near), lines):
+            await adopted(near)
+        async with running(settings(near, leave=True, lease_namespace="default", lease_name="l"), lines) as run:
+            assert await run.task == 0
+        left = await near.live(f"{CANARIES}/web")
+        assert "finalizers" not in meta(left)
+        assert "deletionTimestamp" not in meta(left)
+        assert (await status(near))["reason"] == "Leaving"
+        assert [line["event"] for line in run.lines[-2:]] == ["canaries.let_go", "lease.released"]
+
+    async def test_a_controller_that_comes_back_guards_it_again(
+        self, near: Neighbourhood, lines: list[EventDict]
+    ) -> None:
+        async with running(settings(near, leave=True), lines) as run:
+            assert await run.task == 0
+        async with running(settings(near), lines):
+            await adopted(near)
+            async with asyncio.timeout(10):
+                while "finalizers" not in meta(await near.live(f"{CANARIES}/web")):  # noqa: ASYNC110 - asks a server
+                    await asyncio.sleep(0.05)
+
+    async def test_the_other_controllers_are_scaled_away_first(
+        self, near: Neighbourhood, lines: list[EventDict]
+    ) -> None:
+        leaving = settings(near, leave=True, lease_namespace=TOWN, stand_down="web-stable")
+        async with running(leaving, lines) as run:
+            assert await run.task == 0
+        deployment = await near.live(f"/apis/apps/v1/namespaces/{TOWN}/deployments/web-stable")
+        assert cast("Json", deployment["spec"])["replicas"] == 0
+
+    async def test_controllers_that_are_gone_already_need_not_be_scaled(
+        self, near: Neighbourhood, lines: list[EventDict]
+    ) -> None:
+        async with running(settings(near, leave=True, lease_namespace=TOWN, stand_down="nobody"), lines) as run:
+            assert await run.task == 0
+
+    async def test_what_cannot_be_let_go_is_named(
+        self, near: Neighbourhood, lines: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with running(settings(near), lines):
+            await adopted(near)
+        monkeypatch.setattr("canary.cli.process.PATIENCE", 0.5)
+        near.plane.faults.add(Fault(answer=403, method="PATCH", path=".*/canaries/web", agent="canary"))
+        async with running(settings(near, leave=True), lines) as run:
+            with pytest.raises(StillGuarded, match=r"town/web"):
+                await run.task
+
+    async def test_without_our_definition_there_is_nothing_to_let_go(
+        self, tmp_path: Path, lines: list[EventDict]
+    ) -> None:
+        async with a_neighbourhood(tmp_path) as near, running(settings(near, leave=True), lines) as run:
+            assert await run.task == 0
+
+
+class TestEndingNamespaces:
+    async def test_a_canary_is_let_go_as_soon_as_its_namespace_is_being_deleted(
+        self, near: Neighbourhood, lines: list[EventDict]
+    ) -> None:
+        async with running(settings(near), lines) as run:
+            await adopted(near)
+            await near.anybody.patch(f"{CANARIES}/web", {"metadata": {"finalizers": ["canary.dev/traffic", "my/own"]}})
+            await near.anybody.delete(f"/api/v1/namespaces/{TOWN}")
+            assert (await run.until("namespace.ending"))["namespace"] == TOWN
+            async with asyncio.timeout(10):
+                while meta(await near.live(f"{CANARIES}/web"))["finalizers"] != ["my/own"]:  # noqa: ASYNC110 - asks a server
+                    await asyncio.sleep(0.05)
+
+
 async def held_by_another(near: Neighbourhood) -> None:
     spec = {"holderIdentity": "another", "leaseDurationSeconds": 15, "renewTime": "2026-01-01T00:00:00.000000Z"}
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}, "spec": spec}
@@ -242,7 +314,7 @@ class TestHealth:
     async def test_a_follower_is_alive_and_ready_and_does_nothing(
         self, near: Neighbourhood, lines: list[EventDict], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("canary.cli.run.STUCK", 0.2)
+        monkeypatch.setattr("canary.cli.process.STUCK", 0.2)
         await held_by_another(near)
         async with running(settings(near, lease_namespace="default"), lines) as run:
             await run.until("controller.started")
@@ -400,26 +472,32 @@ def test_what_it_is_told_arrives(how: str, monkeypatch: pytest.MonkeyPatch, tmp_
         "scrape-interval": "30s",
         "listen": "[::1]:8081",
         "lease-namespace": "canary",
+        "lease-name": "lead",
+        "stand-down": "controller",
         "log-format": "json",
         "log-level": "error",
     }
     if how == "options":
-        result = run(*(part for name, value in given.items() for part in (f"--{name}", value)))
+        words = [part for name, value in given.items() for part in (f"--{name}", value)]
+        result = run(*words, "--namespace", "village", "--leave")
     else:
         names = {name: "CANARY_RUN_" + name.upper().replace("-", "_") for name in given}
-        names["namespace"] = "CANARY_NAMESPACE"
-        result = run(env={names[name]: value for name, value in given.items()})
+        given["namespace"] += " village"
+        result = run(env={"CANARY_RUN_LEAVE": "true"} | {names[name]: value for name, value in given.items()})
     assert (result.exit_code, result.output) == (0, "")
     access = Access(url=NOBODY, token_file=tmp_path / "t", headers={"A": "1"}, ca_file=tmp_path / "ca")
     assert told == [
         Settings(
             kubeconfig=tmp_path / "k",
-            namespace=TOWN,
+            namespaces=(TOWN, "village"),
             prometheus=access,
             scrape=timedelta(seconds=30),
             host="[::1]",
             port=8081,
             lease_namespace="canary",
+            lease_name="lead",
+            leave=True,
+            stand_down="controller",
         )
     ]
 

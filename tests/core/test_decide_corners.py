@@ -105,6 +105,15 @@ def test_a_deleted_canary_whose_split_is_gone_makes_none() -> None:
     assert not any(isinstance(effect, SetWeights) for effect in tick(seen).effects)
 
 
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.IDLE])
+def test_a_controller_that_leaves_returns_traffic_and_the_rollout_goes_on_where_it_was(phase: Phase) -> None:
+    seen = a_snapshot(a_status(phase, 100), split=a_split(100), deleted_at=NOW, guarded=True)
+    decision = tick(replace(seen, leaving=True))
+    assert (decision.status.phase, decision.status.weight) == (phase, 0)
+    assert (decision.status.reason, decision.status.rollout is None) == (Reason.LEAVING, False)
+    assert decision.status.message == "The controller leaves: traffic returns to web-stable."
+
+
 def test_stable_keeps_a_release_whose_predecessor_is_gone_and_that_is_said() -> None:
     held = released()
     without = replace(held, templates={held.revision: held.template})

@@ -305,9 +305,9 @@ class TestRunningPlane:
         finally:
             await account.close()
         logged = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
-        asked = [(e["user"]["username"], e["verb"], e["responseStatus"]["code"]) for e in logged if "objectRef" in e]
-        assert ("system:serviceaccount:default:default", "list", 403) in asked
-        assert {name for name, _, _ in asked} == {"system:serviceaccount:default:default"}
+        seen = [(e["user"]["username"], e["verb"], e["responseStatus"]["code"]) for e in logged if "objectRef" in e]
+        assert ("system:serviceaccount:default:default", "list", 403) in seen
+        assert {name for name, _, _ in seen} == {"system:serviceaccount:default:default"}
 
     async def test_a_restarted_api_server_still_has_its_objects(self, plane: RealPlane, api: Api) -> None:
         await api.create("/api/v1/namespaces", {"metadata": {"name": "kept"}})

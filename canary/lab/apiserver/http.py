@@ -70,12 +70,14 @@ class Front:
             return web.Response(text=fixed)
         if fixed is not None:
             return _json(fixed)
-        target = paths.target_of(request.path, self._objects.registry)
+        path = paths.unwatched(request.path)
+        target = paths.target_of(path, self._objects.registry)
         if target is None:
             if paths.is_in_group(request.path, self._objects.registry):
                 raise refusal.nothing_served()
             return web.Response(text="404 page not found\n", status=404)
-        if request.method == "GET" and request.query.get("watch") in _YES and not target.name:
+        asked = request.query.get("watch") in _YES and not target.name
+        if request.method == "GET" and (asked or path != request.path):
             return await self._watch(request, target)
         return await self._act(request, target)
 
@@ -143,7 +145,9 @@ class Front:
             resource=target.resource,
             namespace=target.namespace,
             matches=by_query(
-                query.get("labelSelector", ""), query.get("fieldSelector", ""), target.resource.store_kind
+                query.get("labelSelector", ""),
+                f"metadata.name={target.name}" if target.name else query.get("fieldSelector", ""),
+                target.resource.store_kind,
             ),
             revision=None if initial else revision,
             bookmarks=bookmarks,

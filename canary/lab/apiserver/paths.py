@@ -19,6 +19,12 @@ def target_of(path: str, registry: Registry) -> Target | None:
     return Target(resource, namespace, name, subresource)
 
 
+def unwatched(path: str) -> str:
+    """Give the path of what `/api/v1/watch/…` watches; any other path is its own."""
+    prefix = "/api/v1/watch/"
+    return f"/api/v1/{path.removeprefix(prefix)}" if path.startswith(prefix) else path
+
+
 def is_in_group(path: str, registry: Registry) -> bool:
     """Whether the group and version of a path are served, if not what follows."""
     group, version, _ = _split(path)
