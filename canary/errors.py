@@ -17,12 +17,13 @@ Everything else is a bug. Only `adapters` raise these from a library's errors; p
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 PAYLOAD = 256
 PROBLEMS = 10
+SECRET = 4  # letters
 
 
 def clip(text: str) -> str:
@@ -31,12 +32,19 @@ def clip(text: str) -> str:
     return text if len(text) <= PAYLOAD else text[: PAYLOAD - 1] + "…"
 
 
-_ADDRESS = re.compile(r"(https?://)(?:[^\s'\"]*@)?([^\s'\"/?#]*)([/?#][^\s'\"]*)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{0,9}://)(?:[^\s'\"]*@)?([^\s'\"/?#]*)([/?#][^\s'\"]*)?", re.IGNORECASE)
 
 
 def veiled(text: str) -> str:
     """Leave of each address in a text its host: what stands before and behind may be a secret."""
     return _ADDRESS.sub(lambda found: found[1] + found[2] + ("/…" if len(found[3] or "") > 1 else found[3] or ""), text)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Take secrets out of what the outside says, for it may repeat what it was told; a few letters are none."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "…") if len(secret) >= SECRET else text
+    return text
 
 
 class CanaryError(Exception):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary.errors import PROBLEMS, InvalidSpec, Problem, clip, listed, veiled
+from canary.errors import PROBLEMS, InvalidSpec, Problem, clip, listed, redacted, veiled
 
 BAD = Problem("spec.bake", "soon", "a duration")
 
@@ -48,3 +48,7 @@ def test_payloads_are_cut_and_put_on_one_line() -> None:
 )
 def test_addresses_are_shown_without_what_may_be_secret(text: str, shown: str) -> None:
     assert veiled(text) == shown
+
+
+def test_secrets_are_taken_out_longest_first_and_short_ones_are_none() -> None:
+    assert redacted("hunter2hunter2, hunter2, a", {"hunter2", "hunter2hunter2", "a", ""}) == "…, …, a"

@@ -3,9 +3,8 @@
 Meets the port `Metrics`; called by the runtime's readings. It decides nothing: whatever keeps an answer from being
 whole and trustworthy (an outage, a warning, too many bytes, too late) is MetricsUnreachable, with a hint for people.
 
-The library under it blocks, and knows only timeouts per read. So each query has a daemon thread, and one deadline for
-everything; when that passes, or nobody waits any more, the answer's socket is shut under the thread. asyncio's executor
-is no place for it: the interpreter waits for its threads at exit.
+The library under it blocks, and knows only timeouts per read. So each query has a daemon thread (the interpreter waits
+for asyncio's own at exit), and one deadline; when that passes, or nobody waits, the socket is shut under the thread.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 import urllib3
@@ -27,7 +26,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import MetricValueConversionError, PrometheusApiClientException
 
 from canary.core.counters import Series
-from canary.errors import CanaryError, MetricsUnreachable, clip
+from canary.errors import CanaryError, MetricsUnreachable, clip, redacted, veiled
 
 Parsed: TypeAlias = Mapping[str, object]
 Outcome: TypeAlias = tuple[Series, ...] | BaseException
@@ -125,12 +124,8 @@ class Prometheus:
             line.close()
         else:
             self._idle.append(line)
-        if answered.done():
-            return
-        if isinstance(outcome, BaseException):
-            answered.set_exception(outcome)
-        else:
-            answered.set_result(outcome)
+        if not answered.done():
+            answered.set_exception(outcome) if isinstance(outcome, BaseException) else answered.set_result(outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +204,18 @@ class _Line:
                 )
         text = body.decode(errors="replace")
         if response.status_code != requests.codes.ok:
-            raise _refusal(response, text, self._shown)
+            raise _refusal(response, self._redacted(text, response.request), self._shown)
         answer = _Answer()
         answer.status_code = response.status_code
-        answer.parsed = _trusted(text)
+        try:
+            answer.parsed = _trusted(text)
+        except MetricsUnreachable:
+            answer.parsed = _trusted(self._redacted(text, response.request))  # raises the same in other words
         return answer
+
+    def _redacted(self, text: str, request: requests.PreparedRequest) -> str:
+        told = f"{request.headers.get('Authorization', '')} {' '.join(self._access.headers.values())}"
+        return redacted(text, {unquote(urlsplit(self._access.url).password or ""), *told.split()} - {"Basic", "Bearer"})
 
 
 class _Answer(requests.Response):
@@ -257,10 +259,9 @@ def _refusal(response: requests.Response, text: str, shown: str) -> MetricsUnrea
 def _error(text: str) -> str:
     """Find Prometheus' own words in an error answer; a proxy in between has others."""
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
+        return str(json.loads(text)["error"])
+    except (ValueError, RecursionError, TypeError, LookupError):
         return text[:1000]
-    return str(parsed["error"]) if isinstance(parsed, dict) and "error" in parsed else text[:1000]
 
 
 def _root(error: BaseException) -> str:
@@ -291,9 +292,9 @@ def shown(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = "" if parts.port is None else f":{parts.port}"
-    except ValueError as error:
-        raise CanaryError(f"the Prometheus URL {clip(url)!r} is none: {error}") from error
+    except ValueError:
+        parts, port = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise CanaryError(f"the Prometheus URL {clip(url)!r} is none: http://HOST:PORT/PATH is wanted")
+        raise CanaryError(f"the Prometheus URL {clip(veiled(url))!r} is none: http://HOST:PORT/PATH is wanted")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"

@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import json
 import logging
+from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from canary.adapters.retrying import retrying
 from canary.core.decision import Notice
@@ -21,12 +23,13 @@ from canary.core.questions import CallGate, GateReply
 from canary.core.snapshot import Key
 from canary.core.spec import Webhook, WebhookKind
 from canary.core.status import CanaryStatus
-from canary.errors import CanaryError, GateUnreachable, clip
+from canary.errors import CanaryError, GateUnreachable, clip, redacted, veiled
 
 if TYPE_CHECKING:
     import httpx
 
 BODY = 64 * 2**10  # bytes of an answer at most; people see the first 256
+SEGMENT = 12  # letters of a part of a path that may be a secret
 WORDS = 0.5  # seconds to read what a refusal says: its status has said all that counts
 TRIES = 3
 BACK_OFF = timedelta(seconds=30)
@@ -77,7 +80,9 @@ class Webhooks:
         except TimeoutError as error:
             raise GateUnreachable(f"webhook {webhook.name}: no answer within {within:g} s") from error
         except faults() as error:
-            raise GateUnreachable(f"webhook {webhook.name}: {clip(str(error) or type(error).__name__)}") from error
+            raise GateUnreachable(
+                f"webhook {webhook.name}: {clip(_discreet(str(error), webhook.url) or type(error).__name__)}"
+            ) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -90,9 +95,10 @@ class Webhooks:
         async with self._open().stream("POST", url, content=body.encode(), headers=headers) as response:
             words, after = f"HTTP {response.status_code}", response.headers.get("Retry-After", "")
             if response.is_redirect:
-                words += f": redirects to {clip(response.headers.get('Location', ''))}, which is not followed"
+                where = _discreet(response.headers.get("Location", ""), url)
+                words += f": redirects to {clip(where)}, which is not followed"
             elif not response.is_success and (text := await _text(response.aiter_raw())):
-                words += f": {text}"
+                words += f": {clip(_discreet(text, url))}"
             return Said(response.status_code, words, float(after) if after.isdecimal() else None)
 
     def _open(self) -> "httpx.AsyncClient":
@@ -118,7 +124,17 @@ async def _text(chunks: AsyncIterator[bytes]) -> str:
                 body += chunk
                 if len(body) >= BODY:
                     break
-    return clip(body[:BODY].decode(errors="replace"))
+    return body[:BODY].decode(errors="replace")
+
+
+def _discreet(words: str, url: str) -> str:
+    """Take out of an endpoint's words what they repeat of its address: many a service puts its secret there."""
+    parts = urlsplit(url)
+    login = unquote(f"{parts.username or ''}:{parts.password or ''}")
+    pieces = [parts.path, parts.query, parts.fragment, login, parts.password or "", b64encode(login.encode()).decode()]
+    pieces += [piece for piece in parts.path.split("/") if len(piece) >= SEGMENT]
+    pieces += [value for _, value in parse_qsl(parts.query)]
+    return veiled(redacted(words, {*pieces, *map(unquote, pieces)}))
 
 
 def notice_body(key: Key, status: CanaryStatus, notice: Notice, at: datetime) -> Mapping[str, object]:

@@ -16,7 +16,7 @@ import pytest
 import requests
 import urllib3
 
-from canary.adapters.prometheus import FAULTS, Access, Prometheus
+from canary.adapters.prometheus import FAULTS, Access, Prometheus, shown
 from canary.core.counters import Series
 from canary.errors import CanaryError, MetricsUnreachable
 from tests.adapters import recorded as wire
@@ -146,6 +146,39 @@ class TestQuestions:
             for _ in range(3):
                 await prometheus.query(QUERY)
         assert len(connections) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+async def test_what_a_server_repeats_of_our_secrets_is_not_told(tmp_path: Path, status: int) -> None:
+    async def echo(asked: wire.Asked, writer: asyncio.StreamWriter) -> None:
+        words = " ".join(asked.headers.values()).encode()
+        writer.write(wire.head(status, Content_Length=str(len(words))) + words)
+        await writer.drain()
+
+    (tmp_path / "token").write_text("hunter2-token")
+    async with recorded(echo) as server:
+        with_password = server.url.replace("//", "//me:hunter2%2Fpassword@")
+        for access in (
+            Access(url=server.url, token_file=tmp_path / "token", headers={"X-Key": "hunter2-key"}),
+            Access(url=with_password),
+        ):
+            prometheus = Prometheus(access, within=timedelta(seconds=5))
+            with pytest.raises(MetricsUnreachable) as found:
+                await prometheus.query(QUERY)
+            prometheus.close()
+            assert "hunter2" not in found.value.hint
+            assert "…" in found.value.hint
+            assert server.asked[-1].headers["authorization"].split()[1] not in found.value.hint
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:hunter2@p:x", "http://me:hunt/er2@p", "ftp://me:hunter2@p", "http://me:hunter2@p?token=hunter2"]
+)
+def test_a_url_that_is_none_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(CanaryError, match="is none") as found:
+        shown(url)
+    assert "hunter2" not in found.value.hint
+    assert "hunt" not in found.value.hint
 
 
 REFUSALS = [

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -78,6 +79,26 @@ class TestGates:
             said = await webhooks.call(a_gate(server.url))
         assert (said.yes, said.detail) == (yes, detail)
         assert len(server.asked) == 1
+
+    @pytest.mark.parametrize("path", ["/services/T0000/B0000/hunter2hunter2", "/?token=hunter2%2F", "/a#hunter2"])
+    @pytest.mark.parametrize("status", [302, 404, 500])
+    async def test_what_an_endpoint_repeats_of_its_address_is_not_told(
+        self, webhooks: Webhooks, path: str, status: int
+    ) -> None:
+        async def echo(asked: wire.Asked, writer: asyncio.StreamWriter) -> None:
+            login = asked.headers.get("authorization", "")
+            words = f"no {asked.target}, no {asked.target[1:]} {login} {path} {unquote(asked.target)}".encode()
+            where = f"https://elsewhere{asked.target}"
+            writer.write(wire.head(status, Content_Length=str(len(words)), Location=where) + words)
+            await writer.drain()
+
+        async with recorded(echo) as server:
+            address = server.url.replace("//", "//me:hunter2hunter2@") + path
+            said = await webhooks.call(a_gate(address))
+        assert server.asked[0].headers["authorization"].startswith("Basic ")
+        assert server.asked[0].headers["authorization"].split()[1] not in said.detail
+        assert "hunter2" not in said.detail
+        assert said.detail.startswith(f"HTTP {status}: ")
 
     @pytest.mark.parametrize(
         "answer",
