@@ -23,6 +23,7 @@ from canary.runtime.telemetry import configure_log
 log = structlog.get_logger()
 
 LOST = 3
+HEADER = 8  # letters of a wrong header that are shown
 UNASKED = "http://127.0.0.1:9"
 
 
@@ -78,7 +79,8 @@ def _headers(written: tuple[str, ...]) -> dict[str, str]:
     for header in written:
         name, colon, value = header.partition(":")
         if not colon or not name.strip():
-            raise click.BadParameter(f"{header!r} is not NAME: VALUE", param_hint="--prometheus-header")
+            said = header if len(header) <= HEADER else header[:HEADER] + "…"  # it may be a secret without its name
+            raise click.BadParameter(f"{said!r} is not NAME: VALUE", param_hint="--prometheus-header")
         headers[name.strip()] = value.strip()
     return headers
 

@@ -24,7 +24,7 @@ from canary.adapters.prometheus import Access
 from canary.cli import main
 from canary.cli.process import LEASE, Settings, StillGuarded
 from canary.cli.run import LOST, _headers, control
-from canary.errors import CanaryError, Forbidden, NotFound
+from canary.errors import CanaryError, Forbidden, NotFound, veiled
 from canary.lab.apiserver.faults import Fault
 from canary.runtime.clock import SystemClock
 from tests.adapters.neighbourhood import (
@@ -391,6 +391,7 @@ def run(*options: str, env: Mapping[str, str] | None = None) -> Result:
         pytest.param(["--listen", "8080"], "--listen: '8080' is not HOST:PORT", id="listen without a host"),
         pytest.param(["--listen", "localhost:http"], "'localhost:http' is not HOST:PORT", id="listen on a word"),
         pytest.param(["--prometheus-header", "X-Scope"], "'X-Scope' is not NAME: VALUE", id="header without a value"),
+        pytest.param(["--prometheus-header", "Bearer hunter2"], "'Bearer h…' is not NAME: VALUE", id="a secret alone"),
         pytest.param(["--prometheus-header", ": v"], "': v' is not NAME: VALUE", id="header without a name"),
         pytest.param(["--scrape-interval", "soon"], "'soon' is not a duration like 90s", id="interval"),
         pytest.param(["--scrape-interval", "0s"], "'0s' is not a duration", id="interval of nothing"),
@@ -436,7 +437,7 @@ def test_a_prometheus_url_that_is_none_is_one_line(tmp_path: Path, url: str) -> 
     )
     result = run("--kubeconfig", str(path), "--prometheus-url", url)
     assert result.exit_code == 1
-    assert f"the Prometheus URL {url!r} is none" in result.stderr
+    assert f"the Prometheus URL {veiled(url)!r} is none" in result.stderr
     assert "Traceback" not in result.stderr
 
 
