@@ -2,8 +2,8 @@
 
 Called by `intake` once per reading. Never `rate` or `increase`: they extrapolate and miss a series' first value.
 A reading must be whole: every series of the families and targets in it, for the same question as the reading before;
-where the question changes, or a rollout begins, begin with fresh(). A *target* is one proxy (label `instance`), a
-*family* a metric name. Per series:
+where the question changes, or a rollout begins, begin with fresh(). A *target* is one proxy (labels `instance` and
+`pod`: a pod label named `instance` takes the place of the address), a *family* a metric name. Per series:
 
 - A sample not newer than the last one used is ignored: it is late, or from a second Prometheus behind the same address.
 - A smaller value than before is a reset and counts from zero.
@@ -162,7 +162,9 @@ def _canonical(labels: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _key(labels: Mapping[str, str]) -> SeriesKey:
-    return labels.get("__name__", ""), labels.get("instance", ""), "\0".join(sorted(map("=".join, labels.items())))
+    target = labels.get("instance", "")
+    target = target and f"{target} {labels.get('pod', '')}"
+    return labels.get("__name__", ""), target, "\0".join(sorted(map("=".join, labels.items())))
 
 
 def _born(labels: Mapping[str, str], born: Mapping[str, float]) -> float:

@@ -183,6 +183,10 @@ class TestVanishing:
         start, _ = read((10, series((10, 100.0), instance="b"), steady(10)), (60, steady(60)))
         assert counted((70, series((70, 130.0), instance="b"), steady(70)), start=start) == 40
 
+    def test_beside_another_pod_under_the_same_instance_waits_for_its_own(self) -> None:
+        start, _ = read((10, series((10, 100.0), pod="b"), steady(10)), (60, steady(60)))
+        assert counted((70, series((70, 130.0), pod="b"), steady(70)), start=start) == 40
+
     def test_for_as_long_as_a_proxy_keeps_idle_series_means_from_zero(self) -> None:
         """Nothing beside it shows that the proxy was scraped, but Prometheus answered all the time."""
         lone = {"instance": "b"}
