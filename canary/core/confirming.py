@@ -45,9 +45,9 @@ def missing_yes(facts: Facts, kind: WebhookKind) -> tuple[Reason, str] | None:
 
 
 def _hold(facts: Facts, kind: WebhookKind) -> Turn:
-    reason, message = missing_yes(facts, kind) or (Reason.CONFIRMATION, "")
-    if not facts.interval_over and facts.status.reason in (Reason.CONFIRMATION, Reason.WEBHOOK_UNANSWERED):
+    if kind not in facts.replies:
         return Turn(status=facts.status)  # nobody was asked in this look, so what was said last stands
+    reason, message = missing_yes(facts, kind) or (Reason.CONFIRMATION, "")
     return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {message}.")
 
 

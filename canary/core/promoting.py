@@ -17,7 +17,20 @@ from canary.core.hazards import (
     superseded_by,
 )
 from canary.core.obstacles import conflict, deleted, hold_not_ours, let_go, not_ours, yield_to_rival
-from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, insist, retreat, stay, withdraw
+from canary.core.rules import (
+    Happening,
+    Rule,
+    Turn,
+    always,
+    archive,
+    at_weight,
+    fail,
+    insist,
+    lasted,
+    retreat,
+    stay,
+    withdraw,
+)
 from canary.core.spec import PromotionMode
 from canary.core.status import Outcome, Phase, Reason
 from canary.core.wording import evidence_line
@@ -134,8 +147,9 @@ def settled(facts: Facts) -> bool:
 def end_promoted(facts: Facts) -> Turn:
     """Close the rollout: promoted."""
     rollout = facts.rollout
-    seconds = (facts.seen.at - rollout.started_at).total_seconds()
-    message = f"Revision {rollout.revision} was promoted in {seconds:.0f} s; {facts.spec.stable.deployment} runs it."
+    message = (
+        f"Revision {rollout.revision} was promoted in {lasted(facts):.0f} s; {facts.spec.stable.deployment} runs it."
+    )
     status = archive(facts, Outcome.PROMOTED, Reason.PROMOTED, message)
     return Turn(
         status=replace(status, phase=Phase.IDLE, promoted=rollout.revision, reason=Reason.PROMOTED, message=message)

@@ -120,6 +120,11 @@ def withdraw(facts: Facts, message: str) -> Turn:
     return Turn(status=replace(status, phase=Phase.ROLLING_BACK, reason=Reason.SUPERSEDED, message=message))
 
 
+def lasted(facts: Facts) -> float:
+    """Say how many seconds the rollout took: by the clock on the wall, unless that was set back."""
+    return max(facts.rollout.exposed, facts.seen.at - facts.rollout.started_at).total_seconds()
+
+
 def archive(facts: Facts, outcome: Outcome, reason: Reason, message: str) -> CanaryStatus:
     """Move the rollout into the history."""
     rollout, book = facts.rollout, facts.status.book
@@ -132,7 +137,7 @@ def archive(facts: Facts, outcome: Outcome, reason: Reason, message: str) -> Can
         reason=reason,
         message=message,
         started_at=rollout.started_at,
-        seconds=(facts.seen.at - rollout.started_at).total_seconds(),
+        seconds=lasted(facts),
         peak=rollout.peak,
         requests=tally.canary_requests if tally else 0.0,
         failures=tally.canary_failures if tally else 0.0,

@@ -12,6 +12,7 @@ from canary.core.status import Outcome, Phase, Reason
 from tests.build import (
     BAD,
     MINUTE,
+    TICK,
     Story,
     a_book,
     a_snapshot,
@@ -236,6 +237,13 @@ class TestAWholeRollout:
         assert (past.outcome, past.reason, past.peak) == (Outcome.ROLLED_BACK, Reason.SUCCESS_RATE, 100)
         assert "100% of 200 canary requests failed" in past.message
         assert not story.go().save, "it is not tried again"
+
+    def test_of_a_release_that_ends_by_a_clock_that_was_set_back(self) -> None:
+        story = self.begin(c2=Load(sent=100, failed=100))
+        story.go(2)
+        story.seen = replace(story.seen, at=story.seen.at - timedelta(hours=1))
+        story.go(3)
+        assert story.seen.status.history[-1].seconds >= TICK.total_seconds()
 
     def test_of_a_release_that_fails_in_the_bake_only(self) -> None:
         story = self.begin(c2=Load(sent=100))
