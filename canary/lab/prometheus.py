@@ -4,6 +4,7 @@ Started by the lab; stories stop it, restart it and freeze it. It keeps its data
 """
 
 import asyncio
+import contextlib
 import ctypes
 import shutil
 import signal
@@ -70,7 +71,8 @@ class Prometheus:
             async with asyncio.timeout(END_WITHIN):
                 await process.wait()
         except TimeoutError:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it has ended just now
+                process.kill()
             await process.wait()
 
     async def restart(self, *, keep_history: bool = True) -> None:
