@@ -52,7 +52,7 @@ class Controller:
             self.process = await asyncio.create_subprocess_exec(
                 *command, *self.options, stdout=out, stderr=out, env=os.environ | self.environment
             )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (
                 started := [line for line in self.lines()[before:] if line.get("event") == "controller.started"]
             ):
@@ -142,9 +142,9 @@ class Stage:
             await self.controller.start()
         await self.lab.prometheus.restart()
 
-    async def ask(self, promql: str, at: float) -> list[Any]:
-        """Ask the lab's Prometheus directly."""
-        url = f"{self.lab.prometheus.url}/api/v1/query"
+    async def ask(self, promql: str, at: float, prometheus: str = "") -> list[Any]:
+        """Ask the lab's Prometheus, or another one, directly."""
+        url = f"{prometheus or self.lab.prometheus.url}/api/v1/query"
         async with (
             aiohttp.ClientSession() as session,
             session.get(url, params={"query": promql, "time": str(at)}) as answer,

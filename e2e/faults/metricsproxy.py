@@ -85,7 +85,7 @@ async def gone(request: web.Request, _: MetricsProxy) -> web.StreamResponse:
     """Cut the connection."""
     if request.transport is not None:
         request.transport.abort()
-    raise asyncio.CancelledError
+    return web.Response()
 
 
 async def never(_: web.Request, __: MetricsProxy) -> web.StreamResponse:

@@ -23,11 +23,12 @@ Page = Callable[[str, bytes], bytes]  # the pod's name, what its proxy serves
 
 @dataclass
 class Scraping:
-    """What is scraped. `change` alters pages; while `down` nothing listens where the proxies were."""
+    """What is scraped. `change` alters pages; `down` answers 503 for all, `dead` for pods whose names begin so."""
 
     trial: Trial
     change: Page = lambda _, page: page
     down: bool = False
+    dead: str = ""
     url: str = ""
 
     @contextlib.asynccontextmanager
@@ -62,9 +63,9 @@ class Scraping:
         return {"targets": [self._address], "labels": {**labels, "__metrics_path__": path, "instance": target}}
 
     async def _page(self, request: web.Request) -> web.Response:
-        if self.down:
-            return web.Response(status=503)
         pod, target = request.match_info["pod"], request.match_info["target"]
+        if self.down or (self.dead and pod.startswith(self.dead)):
+            return web.Response(status=503)
         try:
             async with self._client.get(f"http://{target}/metrics") as answer:
                 page = await answer.read()
@@ -87,16 +88,12 @@ async def scraping(trial: Trial, replicas: int = 1) -> AsyncIterator[tuple[Scrap
         trial.prometheus.upstreams = [each.url for each in instances]
         try:
             for each in instances:
-                await trial.until(partial(_scraped, each.url, trial.namespace), "a first scrape", within=20)
+                await trial.until(partial(_scraped, trial, each.url), "a first scrape", within=60)
             yield pages, instances
         finally:
             trial.prometheus.upstreams = shared
 
 
-async def _scraped(url: str, namespace: str) -> bool:
-    query = f'response_total{{direction="outbound",dst_namespace="{namespace}"}}'
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{url}/api/v1/query", params={"query": query, "time": str(time.time())}) as answer,
-    ):
-        return bool((await answer.json())["data"]["result"])
+async def _scraped(trial: Trial, url: str) -> bool:
+    query = f'response_total{{direction="outbound",dst_namespace="{trial.namespace}"}}'
+    return bool(await trial.stage.ask(query, time.time(), url))
