@@ -4,18 +4,21 @@ FROM python:3.11-slim-bookworm AS build
 RUN pip install --no-cache-dir uv==0.13.9
 ENV UV_PROJECT_ENVIRONMENT=/opt/canary \
     UV_PYTHON_DOWNLOADS=never \
-    UV_COMPILE_BYTECODE=1 \
-    UV_NO_CACHE=1
+    UV_LINK_MODE=copy
 WORKDIR /src
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --locked --no-dev --no-install-project
+RUN uv sync --locked --no-dev --no-install-project --compile-bytecode
 COPY canary ./canary
-RUN uv sync --locked --no-dev --no-editable
+# The bill of materials is read from what is installed, by a tool that is not.
+RUN uv sync --locked --no-dev --no-editable --compile-bytecode \
+    && uv run --isolated --locked --only-group sbom cyclonedx-py environment \
+    --output-reproducible --output-file /opt/canary/sbom.cdx.json /opt/canary
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/canary /opt/canary
 ENV PATH=/opt/canary/bin:$PATH \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["canary"]

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes .venv exactly as uv.lock says. Every make target that needs it runs this first; the second time takes a moment.
+# Arguments are uv's: `UV_PROJECT_ENVIRONMENT=.cache/release sh scripts/setup.sh --only-group release` makes another one.
 # Needs Python 3.11 or later and a package index, nothing else: uv is used if it is on PATH, else fetched into .cache.
 # Changes nothing outside the repository, unless root has to install python3-venv.
 set -eu
@@ -40,4 +41,4 @@ if ! [ -x "$uv" ]; then
 		exit 1
 	}
 fi
-exec "$uv" sync --locked --quiet
+exec "$uv" sync --locked --quiet "$@"

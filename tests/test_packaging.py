@@ -1,4 +1,4 @@
-"""What is shipped and how it is made: the image, the make targets, the dependencies and their reasons."""
+"""What is shipped and how it is made: the make targets, the dependencies and their reasons."""
 
 import re
 import subprocess
@@ -12,52 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text())
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
-STAGES = re.split(r"^(?=FROM )", DOCKERFILE, flags=re.MULTILINE)[1:]
-
-
-def instructions(stage: str) -> list[str]:
-    joined = stage.replace("\\\n", " ")
-    return [" ".join(line.split()) for line in joined.splitlines() if line and not line.startswith("#")]
 
 
 def name_of(requirement: str) -> str:
     return re.split(r"[^A-Za-z0-9-]", requirement, maxsplit=1)[0]
-
-
-def test_the_image_is_built_in_two_stages_on_one_base() -> None:
-    build, final = STAGES
-    assert instructions(build)[0] == f"{instructions(final)[0]} AS build"
-    assert re.fullmatch(r"FROM python:3\.\d+-slim-\w+", instructions(final)[0])
-
-
-def test_the_image_holds_what_the_lock_says_and_no_tools_of_ours() -> None:
-    syncs = [line for line in instructions(STAGES[0]) if "uv sync" in line]
-    assert syncs
-    assert all("--locked" in line and "--no-dev" in line for line in syncs)
-    assert not [line for line in instructions(STAGES[1]) if line.startswith("RUN")]
-
-
-def test_the_image_runs_as_the_chart_wants_it() -> None:
-    final = instructions(STAGES[1])
-    (user,) = [line.removeprefix("USER ") for line in final if line.startswith("USER")]
-    assert user == "65532:65532"
-    assert 'ENTRYPOINT ["canary"]' in final
-    deployment = (ROOT / "charts" / "canary" / "templates" / "deployment.yaml").read_text()
-    assert f"runAsUser: {user.split(':', maxsplit=1)[0]}\n" in deployment
-
-
-def test_what_is_copied_into_the_image_is_not_ignored() -> None:
-    first, *exceptions = (ROOT / ".dockerignore").read_text().splitlines()
-    kept = {line.removeprefix("!") for line in exceptions if line.startswith("!")}
-    copied = {
-        word.removeprefix("./")
-        for line in instructions(STAGES[0])
-        if line.startswith("COPY")
-        for word in line.split()[1:-1]
-    }
-    assert first == "*"
-    assert kept == copied
 
 
 def test_make_has_ten_targets_at_most_of_one_line_each() -> None:
