@@ -1,8 +1,6 @@
 """The chart installs on a real API server, and gives the controller the rights that it needs and no other."""
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,10 +8,9 @@ import pytest
 import pytest_asyncio
 
 from canary.lab.realplane import RealPlane
+from tests.chart.rendering import CHART, HELM
 from tests.planes import a_real_plane
 
-CHART = Path(__file__).parents[2] / "charts" / "canary"
-HELM = shutil.which("helm", path=f"{os.environ['PATH']}{os.pathsep}{Path.home() / 'go' / 'bin'}")
 ACCOUNT = "system:serviceaccount:canary-system:canary"
 
 pytestmark = [
@@ -43,7 +40,7 @@ async def kubectl(plane: RealPlane, *words: str, feed: str = "") -> tuple[int | 
 async def plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealPlane]:
     """Start an API server with the chart installed, but for the policy, whose kind Linkerd brings."""
     assert HELM is not None
-    where = ("--namespace=canary-system", "--kube-version=1.31.0", "--set=viz.authorizationPolicy=false")
+    where = ("--namespace=canary-system", "--kube-version=1.31.0", "--set=viz.authorizationPolicy=false", "--no-hooks")
     code, manifests = await run(HELM, "template", "canary", CHART, *where)
     assert code == 0, manifests
     async with a_real_plane(tmp_path_factory.mktemp("plane")) as plane:
@@ -72,14 +69,14 @@ async def test_its_pods_are_let_in_where_the_restricted_standard_is_enforced(pla
         pytest.param("patch", "canaries.canary.dev", "web", id="add a finalizer"),
         pytest.param("update", "canaries.canary.dev/status", "web", id="save the status"),
         pytest.param("watch", "deployments.apps", "web", id="watch deployments"),
-        pytest.param("update", "deployments.apps", "web", id="promote"),
+        pytest.param("patch", "deployments.apps", "web", id="promote"),
         pytest.param("patch", "deployments.apps/scale", "web", id="scale"),
         pytest.param("list", "replicasets.apps", "web", id="read revisions"),
         pytest.param("list", "pods", "web", id="read pods"),
         pytest.param("list", "horizontalpodautoscalers.autoscaling", "web", id="read autoscalers"),
         pytest.param("watch", "services", "web", id="watch services"),
         pytest.param("create", "events", "web", id="tell"),
-        pytest.param("update", "leases.coordination.k8s.io/canary-controller", "canary-system", id="lead"),
+        pytest.param("update", "leases.coordination.k8s.io/canary", "canary-system", id="lead"),
         pytest.param("create", "leases.coordination.k8s.io", "canary-system", id="lead first"),
         pytest.param("list", "namespaces", "", id="find linkerd-viz"),
     ],
@@ -94,12 +91,13 @@ async def test_the_controller_may(plane: RealPlane, verb: str, thing: str, names
         pytest.param("delete", "deployments.apps", "web", id="delete deployments"),
         pytest.param("delete", "canaries.canary.dev", "web", id="delete canaries"),
         pytest.param("create", "canaries.canary.dev", "web", id="create canaries"),
+        pytest.param("update", "deployments.apps", "web", id="overwrite deployments"),
         pytest.param("list", "secrets", "web", id="read secrets"),
         pytest.param("get", "configmaps", "web", id="read configmaps"),
         pytest.param("patch", "services", "web", id="change services"),
         pytest.param("delete", "pods", "web", id="delete pods"),
         pytest.param("update", "leases.coordination.k8s.io/other", "canary-system", id="take another's lease"),
-        pytest.param("update", "leases.coordination.k8s.io/canary-controller", "web", id="lead elsewhere"),
+        pytest.param("update", "leases.coordination.k8s.io/canary", "web", id="lead elsewhere"),
     ],
 )
 async def test_the_controller_may_not(plane: RealPlane, verb: str, thing: str, namespace: str) -> None:
