@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Self, cast
 
 from canary.adapters.api import Json
-from canary.adapters.trafficsplit import editor, milliunits
+from canary.adapters.trafficsplit import milliunits, read_split
 from canary.core.decision import FIELD_MANAGER
 from canary.errors import CanaryError
 from canary.lab import seed
@@ -58,7 +58,7 @@ class Weights:
 
     def _see(self, split: Json) -> None:
         weight = weight_in(split)
-        if self.seen and editor(split) not in ("", FIELD_MANAGER):
+        if self.seen and read_split(split).editor not in ("", FIELD_MANAGER):
             return
         if not self.seen or self.seen[-1][1] != weight:
             self.seen.append((asyncio.get_running_loop().time(), weight))
@@ -69,11 +69,17 @@ class Weights:
         return [weight for _, weight in self.seen]
 
     def strange(self) -> list[str]:
-        """List what no rollout may do: skip a step other than by PASS, take one twice, or leave one too soon."""
-        found = []
+        """List what no rollout may do: skip a step other than by PASS, take one twice, or leave one too soon.
+
+        What was withdrawn, as pods were lost, may be given back.
+        """
+        found, withdrawn = [], 0
         for (before, low), (after, high) in pairwise(self.seen):
             if high <= low:
+                withdrawn = max(low, withdrawn)
+            if high <= withdrawn:
                 continue
+            withdrawn = 0
             ahead = [step for step in self.steps if step > low]
             if high not in (ahead[0], ahead[-2:][0]):  # the second: what PASS skips to
                 found.append(f"{low}m to {high}m")
