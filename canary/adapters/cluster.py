@@ -72,22 +72,22 @@ class KubernetesCluster:
     async def follow(self) -> None:
         """Keep the mirrors for ever. Ticks may begin once `ready` returns."""
         async with asyncio.TaskGroup() as group:
-            for mirror in (self._deployments, self._services):
+            for mirror in (self._deployments, self._services, self._splits):
                 group.create_task(mirror.follow())
-            group.create_task(self._splits.follow())
-            await self._others_ready()
-            # last, so that the first tick of a Canary finds what it names
-            await self._canaries.follow()
+            await self._canaries.follow(self._furnished)
 
     async def ready(self) -> None:
-        """Wait until every kind has been listed once."""
-        await self._others_ready()
+        """Wait until every kind has been listed once, wherever we may look."""
+        for kind in (self._deployments, self._services):
+            await kind.ready()
+        await self._splits.synced.wait()
         await self._canaries.ready()
 
-    async def _others_ready(self) -> None:
-        await self._deployments.ready()
-        await self._services.ready()
+    async def _furnished(self, namespace: str) -> None:
+        """Wait for all but the Canaries, so that the first tick of one finds what it names."""
         await self._splits.synced.wait()
+        for kind in (self._deployments, self._services):
+            await kind.reach(namespace, self._canaries.pass_over)
 
     def _requeue_all(self) -> None:
         for key in self.keys():

@@ -7,12 +7,12 @@ of something newer: resourceVersions of one kind can be compared as numbers (KEP
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Never, cast
 
 from canary.adapters.api import Api, Json
-from canary.errors import CanaryError, ClusterUnreachable, Expired, NotFound
+from canary.errors import CanaryError, ClusterUnreachable, Expired, Forbidden, NotFound
 
 PAGE = 500
 PERIOD = 290  # seconds after which the server ends a watch; bounds how long a half-open connection can deceive
@@ -34,6 +34,7 @@ class Mirror:
         self._position = 0  # everything up to this resourceVersion is in
         self._heard = False
         self.synced = asyncio.Event()
+        self.answered = asyncio.Event()  # with the objects, or that we may not see them
         self.missing = False
 
     def get(self, namespace: str, name: str) -> Json | None:
@@ -81,6 +82,8 @@ class Mirror:
         if isinstance(error, NotFound):
             self.missing = True
             self.synced.set()
+        if isinstance(error, NotFound | Forbidden):
+            self.answered.set()
         if not isinstance(error, Expired):
             self._failed(self.path, error)
 
@@ -108,6 +111,7 @@ class Mirror:
         self._position = listed
         self.missing = False
         self.synced.set()
+        self.answered.set()
         for obj in (*gone, *found.values()):
             self._changed(obj)
         return str(listed)
@@ -153,8 +157,8 @@ class Mirrors:
 
     @property
     def synced(self) -> bool:
-        """Whether the kind has been listed everywhere."""
-        return all(mirror.synced.is_set() for mirror in self._mirrors.values())
+        """Whether the kind has been listed everywhere that we may look."""
+        return all(event.is_set() for event in self._listed())
 
     @property
     def missing(self) -> bool:
@@ -181,15 +185,37 @@ class Mirrors:
         return mirror is not None and mirror.put(obj)
 
     async def ready(self) -> None:
-        """Wait until the kind has been listed everywhere."""
-        for mirror in self._mirrors.values():
-            await mirror.synced.wait()
+        """Wait until the kind has been listed everywhere that we may look."""
+        for event in self._listed():
+            await event.wait()
 
-    async def follow(self) -> None:
-        """List and watch for ever."""
+    async def reach(self, namespace: str, refused: Callable[[str], None]) -> None:
+        """Wait until the kind has been listed in one of our namespaces; `refused` is told where we may not look."""
+        mirror = self._mirrors[namespace]
+        await mirror.answered.wait()
+        if not mirror.synced.is_set():
+            refused(namespace)
+        await mirror.synced.wait()
+
+    def pass_over(self, namespace: str) -> None:
+        """Let nobody wait for the kind in one of our namespaces."""
+        self._mirrors[namespace].answered.set()
+
+    async def follow(self, first: Callable[[str], Awaitable[None]] | None = None) -> None:
+        """List and watch for ever, in each namespace once `first` has returned."""
+
+        async def follow(name: str, mirror: Mirror) -> None:
+            if first is not None:
+                await first(name)
+            await mirror.follow()
+
         async with asyncio.TaskGroup() as group:
-            for mirror in self._mirrors.values():
-                group.create_task(mirror.follow())
+            for name, mirror in self._mirrors.items():
+                group.create_task(follow(name, mirror))
+
+    def _listed(self) -> list[asyncio.Event]:
+        """Say what to wait for. A namespace that we were given may be gone, and with it our rights; others go on."""
+        return [mirror.answered if name else mirror.synced for name, mirror in self._mirrors.items()]
 
     def _of(self, namespace: str) -> Mirror | None:
         return self._mirrors.get(namespace) or self._mirrors.get("")

@@ -488,6 +488,16 @@ class TestSomeNamespaces:
             assert (await look(cluster, Key("village", "web"))).wiring.missing_services
             assert not (await look(cluster)).wiring.missing_services
 
+    async def test_one_that_is_closed_to_us_keeps_no_other_waiting(self, near: Neighbourhood) -> None:
+        fault = near.plane.faults.add(
+            Fault(answer=403, path=".*/namespaces/default/(deployments|canaries)", agent="canary")
+        )
+        await near.apply({**named(a_canary(), "web"), "metadata": {"name": "web", "namespace": "default"}})
+        async with near.followed(TOWN, "default") as cluster:
+            assert (cluster.keys(), cluster.synced) == ([WEB], True)
+            near.plane.faults.remove(fault)
+            await until(lambda: Key("default", "web") in cluster.keys())  # noqa: SIM118 - no mapping
+
 
 class TestLeaving:
     async def test_canaries_are_let_go_as_if_they_were_deleted(self, near: Neighbourhood) -> None:
