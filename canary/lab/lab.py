@@ -58,6 +58,7 @@ class LabSettings:
     retain_idle: timedelta = timedelta(minutes=10)  # after which a proxy drops idle series
     seed: str = ""
     without: frozenset[str] = frozenset()  # names of CRDs that this cluster lacks
+    foreign: frozenset[str] = frozenset()  # namespaces whose pods are another node's
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ class Lab:
 
         def sees(kind: str, obj: Json, *, deleted: bool) -> None:
             mesh.observe(kind, obj, deleted=deleted)
-            if kind == "Pod":
+            if kind == "Pod" and text(obj, "metadata", "namespace") not in self.settings.foreign:
                 self.discovery.observe(obj, deleted=deleted)
                 node.observe(obj, deleted=deleted)
 
