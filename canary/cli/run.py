@@ -6,6 +6,7 @@ its successor goes on from the saved status.
 
 import asyncio
 import signal
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -56,22 +57,21 @@ def _first(group: BaseExceptionGroup[CanaryError]) -> CanaryError:
 async def _serve(settings: Settings) -> None:
     api = await Api.connect(settings.kubeconfig)
     try:
-        # whoever leaves asks no Prometheus, and need not find one
-        url = UNASKED if settings.leave else await prometheus_url(api, settings.prometheus.url)
-        log.info("prometheus.found", url=shown(url))
-        access = Access(
-            url=url,
-            token_file=settings.prometheus.token_file,
-            headers=settings.prometheus.headers,
-            ca_file=settings.prometheus.ca_file,
-        )
-        process = Process(settings, api, Prometheus(access))
+        process = Process(settings, api, Prometheus(await _prometheus(settings, api)))
         try:
             await (process.leave() if settings.leave else process.run())
         finally:
             await process.close()
     finally:
         await api.close()
+
+
+async def _prometheus(settings: Settings, api: Api) -> Access:
+    if settings.leave:  # asks none, and need not find one
+        return Access(url=UNASKED)
+    url = await prometheus_url(api, settings.prometheus.url)
+    log.info("prometheus.found", url=shown(url))
+    return replace(settings.prometheus, url=url)
 
 
 def _headers(written: tuple[str, ...]) -> dict[str, str]:
