@@ -24,11 +24,14 @@ GIVE_BACK = 0.5  # seconds; the process ends without it, and others then wait fo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """The times of a lease; `retry` between attempts. client-go's defaults."""
+    """The times of a lease; `retry` between attempts.
 
-    duration: timedelta = timedelta(seconds=15)
-    renew_within: timedelta = timedelta(seconds=10)
-    retry: timedelta = timedelta(seconds=2)
+    Four fifths of client-go's defaults: whoever waits sees a renewal up to a pause late, and is to lead within 15 s.
+    """
+
+    duration: timedelta = timedelta(seconds=12)
+    renew_within: timedelta = timedelta(seconds=8)
+    retry: timedelta = timedelta(seconds=1.5)
 
     def __post_init__(self) -> None:
         """Refuse times that would let two lead."""
@@ -78,7 +81,7 @@ class Lease:
                 async with asyncio.timeout(self._attempt):
                     if await self._try():
                         return
-            await asyncio.sleep(self._pause())
+            await asyncio.sleep(self._wait())
 
     async def hold(self) -> NoReturn:
         """Renew until cancelled. Raises LeaseLost when another holds the lease, or when it was not renewed in time."""
@@ -168,9 +171,18 @@ class Lease:
             return
 
     def _expired(self) -> bool:
+        return self._runs() <= 0
+
+    def _runs(self) -> float:
+        """Say for how long the lease as seen last still runs, if nobody renews it."""
         duration = _spec(self._seen).get("leaseDurationSeconds")
         seconds = duration if isinstance(duration, int) and duration > 0 else self._term.duration.total_seconds()
-        return time.monotonic() - self._seen_at > seconds
+        return self._seen_at + seconds - time.monotonic()
+
+    def _wait(self) -> float:
+        """Pause, but not beyond the moment in which another's lease runs out."""
+        pause, runs = self._pause(), self._runs()
+        return min(pause, runs) if runs > 0 else pause
 
     def _left(self) -> float:
         if self._renewed is None:

@@ -77,6 +77,13 @@ class TestTaking:
         assert MICRO_TIME.fullmatch(str(spec["acquireTime"]))
         assert MICRO_TIME.fullmatch(str(spec["renewTime"]))
 
+    async def test_who_waits_takes_it_when_it_runs_out_and_not_a_pause_later(self, town: Town) -> None:
+        slow = Term(duration=timedelta(seconds=4), renew_within=timedelta(seconds=3.9), retry=timedelta(seconds=3.8))
+        await (await town.contender("a", slow)).acquire()
+        lease = await town.contender("b", slow)
+        await asyncio.wait_for(lease.acquire(), 6)
+        assert lease.held
+
     async def test_of_many_at_once_exactly_one_leads(self, town: Town) -> None:
         contenders = [await town.contender(str(number)) for number in range(6)]
         tasks = [asyncio.create_task(contender.acquire()) for contender in contenders]
