@@ -28,6 +28,7 @@ class Weights:
     steps: Sequence[int] = RISE
     dwell: float = DWELL
     seen: list[tuple[float, int]] = field(default_factory=list)
+    marks: list[float] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[Self]:
@@ -63,6 +64,10 @@ class Weights:
         if not self.seen or self.seen[-1][1] != weight:
             self.seen.append((asyncio.get_running_loop().time(), weight))
 
+    def again(self) -> None:
+        """Note that another rollout has begun."""
+        self.marks.append(asyncio.get_running_loop().time())
+
     @property
     def values(self) -> list[int]:
         """The weights in their order."""
@@ -71,10 +76,12 @@ class Weights:
     def strange(self) -> list[str]:
         """List what no rollout may do: skip a step other than by PASS, take one twice, or leave one too soon.
 
-        What was withdrawn, as pods were lost, may be given back.
+        What was withdrawn, as pods were lost, may be given back within the same rollout.
         """
         found, withdrawn = [], 0
         for (before, low), (after, high) in pairwise(self.seen):
+            if any(before <= mark <= after for mark in self.marks):
+                withdrawn = 0
             if high <= low:
                 withdrawn = max(low, withdrawn)
             if high <= withdrawn:

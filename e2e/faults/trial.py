@@ -217,6 +217,8 @@ class Trial(Scene):
 
     def _audit(self, status: Json) -> None:
         rollout = str(cast("Json", status.get("rollout") or {}).get("id"))
+        if rollout not in self._counted:
+            self.weights.again()
         evidence = cast("Json", status.get("evidence") or {})
         line = str(cast("Json", evidence.get("counted") or {}).get(GATE) or "").split()
         counted, before = float(line[0]) if line else 0.0, self._counted.get(rollout, 0.0)
