@@ -74,7 +74,7 @@ def _seeds() -> list[str]:
         {"metric": dict(s.labels), "value": [s.samples[0][0], f"{s.samples[0][1]:g}"]} for s in client.series
     ]
     rows = [_row(series) for series in (*client.series, *routes)]
-    return [json.dumps(_answer(found)) for found in (rows, rows[:3], vector, [])] + [
+    return [json.dumps(_answer(found)) for found in (rows, rows, rows[:3], rows[:3], vector, vector, [])] + [
         json.dumps(_answer(rows[:1], warnings=["a part"], infos=["x"])),
         json.dumps({"status": "error", "errorType": "timeout", "error": "query timed out"}),
     ]

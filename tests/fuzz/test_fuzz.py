@@ -44,7 +44,7 @@ def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], target: Target, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    found = hunt(target, seed=SEED, inputs=INPUTS, seconds=60, enough=1)
+    found = hunt(target, seed=SEED, inputs=20 * INPUTS, seconds=50, enough=1)
     assert found.findings, f"not in {found}"
     assert told in str(found.findings[0])
     monkeypatch.undo()
