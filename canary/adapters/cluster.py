@@ -5,27 +5,26 @@ for an active rollout, or when a Deployment has changed. An idle Canary makes no
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never, cast
 
 from canary.adapters.api import JSON_PATCH, Api, Json
+from canary.adapters.canaries import FINALIZER, age, claims, is_guarded, names, spec_of
 from canary.adapters.splits import Splits
 from canary.adapters.watch import Mirrors, place, uid
-from canary.adapters.workloads import Templates, at, observed, revision, selector, templates, unix, workload
+from canary.adapters.workloads import Templates, at, observed, revision, selector, templates, workload
 from canary.core.decision import FIELD_MANAGER, Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.formats import instant
 from canary.core.gates import gates
-from canary.core.manifest import last_valid, parse_spec, placeholder
 from canary.core.record import parse_status, render_status
 from canary.core.snapshot import Key, Snapshot, Wiring, Workload
 from canary.core.spec import CanarySpec, ScalingMode, Side
 from canary.core.starting import startable
-from canary.core.status import CanaryStatus, Phase
-from canary.errors import CanaryError, Conflict, InvalidSpec, NotFound, Problem
+from canary.core.status import Phase
+from canary.errors import CanaryError, Conflict, LeaseLost, NotFound
 
-FINALIZER = "canary.dev/traffic"
 CANARIES = ("/apis/canary.dev/v1alpha1", "canaries")
 DEPLOYMENTS = ("/apis/apps/v1", "deployments")
 SERVICES = ("/api/v1", "services")
@@ -48,6 +47,7 @@ class KubernetesCluster:
     ) -> None:
         self._api, self._changed, self._now, self._scrape = api, changed, now, scrape
         self.leaving: Callable[[str], datetime | None] = lambda _: None  # since when a namespace's Canaries must go
+        self.leads: Callable[[], bool] = lambda: True  # whether we may write
         self._looked: dict[Key, Json] = {}
         self._revisions: dict[object, tuple[object, Templates, str]] = {}
         self._canaries = Mirrors(api, CANARIES, namespaces, self._canary_changed, failed)
@@ -67,7 +67,7 @@ class KubernetesCluster:
 
     def guarded(self) -> list[Key]:
         """Name the Canaries that bear our finalizer."""
-        return [Key(*place(obj)) for obj in self._canaries.all() if _is_guarded(obj)]
+        return [Key(*place(obj)) for obj in self._canaries.all() if is_guarded(obj)]
 
     async def follow(self) -> None:
         """Keep the mirrors for ever. Ticks may begin once `ready` returns."""
@@ -116,7 +116,7 @@ class KubernetesCluster:
             return None
         self._looked[key] = obj
         saved = parse_status(obj.get("status"))
-        spec, problems = _spec(obj, saved)
+        spec, problems = spec_of(obj, saved)
         deleted_at = instant(at(obj, "metadata").get("deletionTimestamp"))
         leaving = self.leaving(key.namespace) if deleted_at is None else None
         seen = Snapshot(
@@ -133,7 +133,7 @@ class KubernetesCluster:
             wiring=self._wiring(obj, spec),
             deleted_at=deleted_at or leaving,
             leaving=leaving is not None,
-            guarded=_is_guarded(obj),
+            guarded=is_guarded(obj),
             uid=str(at(obj, "metadata").get("uid") or ""),
             scrape=self._scrape,
         )
@@ -194,13 +194,14 @@ class KubernetesCluster:
     def _wiring(self, obj: Json, spec: CanarySpec) -> Wiring:
         namespace, _ = place(obj)
         wanted = (spec.service, spec.stable.service, spec.canary.service)
-        older = [other for other in self._canaries.within(namespace) if _age(other) < _age(obj)]
+        older = [other for other in self._canaries.within(namespace) if age(other) < age(obj)]
         rival = next((place(other)[1] for other in older if claims(other) & claims(obj)), "")
         missing = tuple(name for name in wanted if self._services.get(namespace, name) is None)
         return Wiring(missing_services=missing, rival=rival, unsupported=self._splits.unsupported)
 
     async def save_status(self, seen: Snapshot, decision: Decision) -> Snapshot:
         """PUT the status over exactly the object that was seen, not over what a watch has brought since."""
+        self._must_lead()
         obj = self._looked.get(seen.key)
         if obj is None:
             raise Conflict(f"Canary {seen.key} is gone")
@@ -210,15 +211,24 @@ class KubernetesCluster:
             answer = await self._api.replace(self._path(seen.key) + "/status", body, fieldManager=FIELD_MANAGER)
         except NotFound as error:
             raise Conflict(f"Canary {seen.key} is gone: {error.hint}") from error
+        except Conflict:
+            await self._canaries.look(*seen.key)
+            raise
         self._canaries.put(answer)
         return replace(seen, saved=parse_status(answer.get("status")))
 
     async def perform(self, seen: Snapshot, effect: Effect) -> None:
         """Do one effect. Raises Conflict when its object was changed or deleted since it was seen."""
+        self._must_lead()
         try:
             await self._perform(seen, effect)
         except NotFound as error:
             raise Conflict(f"{type(effect).__name__}: deleted meanwhile: {error.hint}") from error
+
+    def _must_lead(self) -> None:
+        """Raise LeaseLost where a process was frozen for long, and does not know yet that others lead."""
+        if not self.leads():
+            raise LeaseLost("the lease ran out before a write; this process stops")
 
     async def _perform(self, seen: Snapshot, effect: Effect) -> None:
         namespace = seen.key.namespace
@@ -227,19 +237,26 @@ class KubernetesCluster:
                 await self._set_finalizer(seen.key, present=isinstance(effect, Guard))
             case SetWeights():
                 await self._splits.write(namespace, effect)
-            case Scale(deployment=name, replicas=count):
-                path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"
-                await self._api.patch(path, {"spec": {"replicas": count}}, fieldManager=FIELD_MANAGER)
-            case SetTemplate():
-                # a resourceVersion in the patch makes the API server refuse it (409) once anyone wrote in between
-                patch = [
-                    {"op": "replace", "path": "/metadata/resourceVersion", "value": effect.resource_version},
-                    {"op": "replace", "path": "/spec/template", "value": effect.template},
-                ]
-                path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{effect.deployment}"
-                self._deployments.put(await self._api.patch(path, patch, JSON_PATCH, fieldManager=FIELD_MANAGER))
+            case Scale() | SetTemplate():
+                try:
+                    await self._change(f"/apis/apps/v1/namespaces/{namespace}/deployments/{effect.deployment}", effect)
+                except Conflict:
+                    await self._deployments.look(namespace, effect.deployment)
+                    raise
             case _:
                 assert_never(effect)
+
+    async def _change(self, path: str, effect: Scale | SetTemplate) -> None:
+        """Change a Deployment; a resourceVersion in the patch has it refused (409) once anyone wrote in between."""
+        if isinstance(effect, Scale):
+            body = {"metadata": {"resourceVersion": effect.resource_version}, "spec": {"replicas": effect.replicas}}
+            await self._api.patch(f"{path}/scale", body, fieldManager=FIELD_MANAGER)
+            return
+        patch = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": effect.resource_version},
+            {"op": "replace", "path": "/spec/template", "value": effect.template},
+        ]
+        self._deployments.put(await self._api.patch(path, patch, JSON_PATCH, fieldManager=FIELD_MANAGER))
 
     async def _set_finalizer(self, key: Key, *, present: bool) -> None:
         meta = at(self._object(key), "metadata")
@@ -259,42 +276,3 @@ class KubernetesCluster:
     @staticmethod
     def _path(key: Key) -> str:
         return f"/apis/canary.dev/v1alpha1/namespaces/{key.namespace}/canaries/{key.name}"
-
-
-def _spec(obj: Json, saved: CanaryStatus) -> tuple[CanarySpec, tuple[Problem, ...]]:
-    """Read the spec; an invalid one leaves a running rollout on the last valid one."""
-    try:
-        return parse_spec(obj), ()
-    except InvalidSpec as error:
-        problems = error.problems
-    _, name = place(obj)
-    try:
-        if saved.active and saved.rollout is not None:
-            return last_valid(saved.rollout.spec, at(obj, "spec"), name), problems
-    except InvalidSpec as error:
-        problems = (*problems, *error.problems)
-    return placeholder(name), problems
-
-
-def names(obj: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    """Name what a Canary is about, as (role, name), read without demanding that its spec is valid."""
-    spec, (_, own) = at(obj, "spec"), place(obj)
-    yield "service", str(spec.get("service"))
-    yield "split", str(at(spec, "route").get("name") or own)
-    for side in ("stable", "canary"):
-        fields = at(spec, side)
-        yield "leaf", str(fields.get("service"))
-        yield "deployment", str(fields.get("deployment") or fields.get("service"))
-
-
-def claims(obj: Mapping[str, object]) -> frozenset[tuple[str, str]]:
-    """Name what no two Canaries may share."""
-    return frozenset(names(obj))
-
-
-def _is_guarded(obj: Json) -> bool:
-    return FINALIZER in cast("list[str]", at(obj, "metadata").get("finalizers") or [])
-
-
-def _age(obj: Json) -> tuple[float, tuple[str, str]]:
-    return unix(at(obj, "metadata").get("creationTimestamp")), place(obj)

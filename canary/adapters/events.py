@@ -9,7 +9,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from canary.adapters.api import Api, Json
 from canary.adapters.retrying import retrying
@@ -17,6 +17,7 @@ from canary.errors import CanaryError, Conflict, NotFound
 
 MESSAGE = 1024  # bytes, the API's own limit for notes
 ROOM = 1000  # Events that wait, and Events that are remembered
+TRIES, PAUSE = 8, timedelta(seconds=15)  # for one Event, and the longest between two: no tick waits for it
 CLOSING = 0.5  # seconds to write what waits when the process ends
 COMPONENT = "canary"
 CONTROLLER = "canary.dev/canary"
@@ -86,7 +87,7 @@ class Events:
         while True:
             happening = await self._waiting.get()
             try:
-                await retrying()(self._record, happening)
+                await retrying(TRIES, longest=PAUSE)(self._record, happening)
             except CanaryError as error:
                 self._failed(error)
             except asyncio.CancelledError:

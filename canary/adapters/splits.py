@@ -14,7 +14,7 @@ from canary.adapters.trafficsplit import GROUP, VERSIONS, backends, read_split, 
 from canary.adapters.watch import Mirrors, collections
 from canary.core.decision import FIELD_MANAGER, SetWeights
 from canary.core.snapshot import Split
-from canary.errors import CanaryError, Forbidden, NotFound
+from canary.errors import CanaryError, Conflict, Forbidden, NotFound
 
 PLURAL: Final = "trafficsplits"
 RECHECK: Final = 15.0  # seconds between looks for a kind that is not served
@@ -122,5 +122,9 @@ class Splits:
                 "metadata": {"resourceVersion": effect.resource_version},
                 "spec": {"backends": backends(effect.weights, quantities=quantities)},
             }
-            answer = await self._api.patch(f"{path}/{effect.name}", body, fieldManager=FIELD_MANAGER)
+            try:
+                answer = await self._api.patch(f"{path}/{effect.name}", body, fieldManager=FIELD_MANAGER)
+            except Conflict:
+                await self._mirror.look(namespace, effect.name)
+                raise
         self._mirror.put(answer)

@@ -6,17 +6,19 @@ of something newer: resourceVersions of one kind can be compared as numbers (KEP
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Never, cast
 
 from canary.adapters.api import Api, Json
-from canary.errors import CanaryError, ClusterUnreachable, Expired, Forbidden, NotFound
+from canary.errors import CanaryError, ClusterUnreachable, Expired, Forbidden, NotFound, Unreachable
 
 PAGE = 500
-PERIOD = 290  # seconds after which the server ends a watch; bounds how long a half-open connection can deceive
-BACKOFF = (0.5, 30.0)  # seconds, least and most
+PERIOD = 60  # seconds after which the server ends a watch; bounds how long a half-open connection can deceive
+BACKOFF = (0.5, 5.0)  # seconds, least and most: until this kind is listed again, ticks act on what it was
+REFUSED = 30.0  # seconds at most where the API server does answer, and says no
 
 
 class Mirror:
@@ -57,6 +59,14 @@ class Mirror:
         self._objects[place(obj)] = obj
         return True
 
+    async def look(self, namespace: str, name: str) -> None:
+        """Read one object again: a write over it was refused, so the watch may have fallen silent. Never raises."""
+        with contextlib.suppress(CanaryError):
+            page = await self._api.get(self.path, fieldSelector=f"metadata.name={name},metadata.namespace={namespace}")
+            for obj in cast("list[Json]", page.get("items") or []):
+                if self.put(obj):
+                    self._changed(obj)
+
     async def follow(self) -> Never:
         """List and watch for ever.
 
@@ -64,19 +74,22 @@ class Mirror:
         """
         delay, since, clock = BACKOFF[0], "", asyncio.get_running_loop()
         while True:
-            self._heard, begun = False, clock.time()
+            self._heard, begun, told, most = False, clock.time(), 0.0, BACKOFF[1]
             try:
                 since = since or await self._list()
                 since = await self._watch(since)
+            except Unreachable as error:
+                since, told = "", min(error.retry_after or 0.0, REFUSED)
+                self._note(error)
             except CanaryError as error:
-                since = ""
+                since, most = "", REFUSED
                 self._note(error)
             if self._heard or clock.time() - begun > BACKOFF[1]:  # in a quiet kind nothing is heard for minutes
                 delay = BACKOFF[0]
                 if since:
                     continue  # the server ended a watch in good time
-            await asyncio.sleep(random.uniform(BACKOFF[0], delay))  # noqa: S311 - jitter is no secret
-            delay = min(BACKOFF[1], delay * 2)
+            await asyncio.sleep(told + random.uniform(BACKOFF[0], delay))  # noqa: S311 - jitter is no secret
+            delay = min(most, delay * 2)
 
     def _note(self, error: CanaryError) -> None:
         if isinstance(error, NotFound):
@@ -183,6 +196,12 @@ class Mirrors:
         """Take in an object that we have written; tells whether it was new."""
         mirror = self._of(place(obj)[0])
         return mirror is not None and mirror.put(obj)
+
+    async def look(self, namespace: str, name: str) -> None:
+        """Read one object again, that we could not write."""
+        mirror = self._of(namespace)
+        if mirror is not None:
+            await mirror.look(namespace, name)
 
     async def ready(self) -> None:
         """Wait until the kind has been listed everywhere that we may look."""

@@ -182,6 +182,7 @@ class Process:
             return
         lease = Lease(self._api, self._settings.lease_namespace, self._settings.lease_name, self.identity)
         await lease.acquire()
+        self.cluster.leads = lambda: lease.held
         holding = group.create_task(lease.hold())
         try:
             yield

@@ -79,7 +79,7 @@ def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:
     if canary is None or stable is None or canary.autoscaled or not_ours(facts):
         return ()
     wanted = max(1, guards.needed(stable.desired, target(facts)), facts.rollout.needed)
-    return (Scale(deployment=canary.name, replicas=wanted),) if canary.desired < wanted else ()
+    return _scaled(canary, wanted) if canary.desired < wanted else ()
 
 
 def _scale_to_rest(facts: Facts) -> tuple[Effect, ...]:
@@ -90,7 +90,11 @@ def _scale_to_rest(facts: Facts) -> tuple[Effect, ...]:
     if facts.status.weight > 0 or not facts.settled:
         return ()
     replicas = resting_replicas(facts)
-    return (Scale(deployment=canary.name, replicas=replicas),) if replicas not in (None, canary.desired) else ()
+    return _scaled(canary, replicas) if replicas not in (None, canary.desired) else ()
+
+
+def _scaled(canary: Workload, replicas: int) -> tuple[Effect, ...]:
+    return (Scale(deployment=canary.name, resource_version=canary.resource_version, replicas=replicas),)
 
 
 def _template(facts: Facts) -> tuple[Effect, ...]:

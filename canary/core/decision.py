@@ -43,9 +43,10 @@ class SetWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """Set the replicas of a Deployment through its scale subresource."""
+    """Set the replicas of a Deployment through its scale subresource, if it still is at `resource_version`."""
 
     deployment: str
+    resource_version: str
     replicas: int
 
 

@@ -1,6 +1,7 @@
 """The cluster adapter over real HTTP: what one look tells and costs, and writes that overwrite nobody."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +11,12 @@ from typing import cast
 import pytest
 
 from canary.adapters.api import Json
-from canary.adapters.cluster import FINALIZER, KubernetesCluster
+from canary.adapters.canaries import FINALIZER
+from canary.adapters.cluster import KubernetesCluster
 from canary.core.decision import Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.snapshot import Key, Snapshot, Wiring
 from canary.core.status import CanaryStatus, Phase, Reason, Rollout
-from canary.errors import Conflict
+from canary.errors import ClusterUnreachable, Conflict, LeaseLost
 from canary.lab.apiserver.faults import Fault
 from tests.adapters.neighbourhood import (
     CANARIES,
@@ -609,11 +611,11 @@ class TestEffects:
     async def test_the_canary_is_scaled_by_its_scale_alone(self, near: Neighbourhood) -> None:
         async with near.followed() as cluster:
             since = near.count
-            for _ in range(2):
-                await cluster.perform(await look(cluster), Scale(deployment="web-canary", replicas=4))
+            seen = await look(cluster)
+            await cluster.perform(seen, scaled(seen, 4))
             writes = {path.partition("?")[0] for method, path in near.asked(since) if method != "GET"}
         assert writes == {f"{DEPLOYMENTS}/web-canary/scale"}
-        assert cast("Json", (await near.live(f"{DEPLOYMENTS}/web-canary"))["spec"])["replicas"] == 4
+        assert replicas(await near.live(f"{DEPLOYMENTS}/web-canary")) == 4
 
     async def test_a_template_is_set_and_seen_at_once(self, near: Neighbourhood) -> None:
         async with near.followed() as cluster:
@@ -633,10 +635,43 @@ class TestEffects:
                 await cluster.perform(seen, new_template(seen))
         assert image(await near.live(f"{DEPLOYMENTS}/web-stable")) == "web:theirs"
 
+    async def test_what_somebody_scaled_since_the_look_is_not_scaled_over(self, near: Neighbourhood) -> None:
+        async with near.followed() as cluster:
+            seen = await look(cluster)
+            await near.anybody.patch(f"{DEPLOYMENTS}/web-canary/scale", {"spec": {"replicas": 3}})
+            with pytest.raises(Conflict):
+                await cluster.perform(seen, scaled(seen, 4))
+        assert replicas(await near.live(f"{DEPLOYMENTS}/web-canary")) == 3
+
+    @pytest.mark.parametrize("kind", ["deployments", "canaries", "trafficsplits"])
+    async def test_what_could_not_be_written_is_read_anew_for_its_watch_may_have_fallen_silent(
+        self, near: Neighbourhood, kind: str
+    ) -> None:
+        await near.anybody.create(SPLITS, a_split("1000m", "0m"))
+        async with near.followed() as cluster:
+            seen = await look(cluster)
+            near.plane.faults.add(Fault(answer="hang", path=f".*/{kind}.*watch", agent="canary"))
+            await disturb(near, kind)
+            for refused in (True, False):
+                with pytest.raises(Conflict) if refused else contextlib.nullcontext():
+                    await write(cluster, seen, kind)
+                seen = await look(cluster)
+
+    async def test_who_does_not_lead_writes_nothing(self, near: Neighbourhood) -> None:
+        async with near.followed() as cluster:
+            seen, cluster.leads = await look(cluster), lambda: False
+            since = near.count
+            for effect in (Guard(), new_template(seen), scaled(seen, 4)):
+                with pytest.raises(LeaseLost):
+                    await cluster.perform(seen, effect)
+            with pytest.raises(LeaseLost):
+                await cluster.save_status(seen, decided(seen.status))
+            assert [path for method, path in near.asked(since) if method != "GET"] == []
+
     @pytest.mark.parametrize(
         "effect",
         [
-            pytest.param(Scale(deployment="gone", replicas=1), id="scale"),
+            pytest.param(Scale(deployment="gone", resource_version="1", replicas=1), id="scale"),
             pytest.param(SetTemplate(deployment="gone", resource_version="1", template={}), id="template"),
             pytest.param(
                 SetWeights(
@@ -666,12 +701,45 @@ class TestEffects:
         assert backends == [{"service": "web-stable", "weight": "750m"}, {"service": "web-canary", "weight": "250m"}]
 
 
+async def disturb(near: Neighbourhood, kind: str) -> None:
+    """Change the object that `write` writes, and end the watch that would tell of it."""
+    near.plane.cut()
+    path = {"deployments": f"{DEPLOYMENTS}/web-canary", "canaries": f"{CANARIES}/web", "trafficsplits": f"{SPLITS}/web"}
+    with contextlib.suppress(ClusterUnreachable):  # its own connection was cut, too
+        await near.anybody.get(path[kind])
+    await near.anybody.patch(path[kind], {"metadata": {"annotations": {"note": "by hand"}}})
+
+
+async def write(cluster: KubernetesCluster, seen: Snapshot, kind: str) -> None:
+    match kind:
+        case "deployments":
+            await cluster.perform(seen, scaled(seen, 4))
+        case "canaries":
+            await cluster.save_status(seen, decided(seen.status))
+        case _:
+            assert seen.split is not None
+            weights = {"web-stable": 900, "web-canary": 100}
+            version = seen.split.resource_version
+            await cluster.perform(
+                seen, SetWeights(name="web", service="web", weights=weights, resource_version=version)
+            )
+
+
+def scaled(seen: Snapshot, replicas: int) -> Scale:
+    assert seen.canary is not None
+    return Scale(deployment="web-canary", resource_version=seen.canary.resource_version, replicas=replicas)
+
+
 def new_template(seen: Snapshot) -> SetTemplate:
     assert seen.stable is not None
     template = cast("Json", a_deployment("web-stable", image="web:new")["spec"])["template"]
     return SetTemplate(
         deployment="web-stable", resource_version=seen.stable.resource_version, template=cast("Json", template)
     )
+
+
+def replicas(obj: Json | None) -> object:
+    return cast("Json", (obj or {})["spec"])["replicas"]
 
 
 def image(obj: Json | None) -> object:

@@ -181,10 +181,21 @@ async def test_a_short_outage_loses_nothing(plane: EmbeddedPlane, desk: Desk, an
     assert not desk.failures
 
 
+async def test_an_outage_of_seconds_loses_nothing(
+    plane: EmbeddedPlane, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("canary.adapters.events.PAUSE", timedelta(seconds=0.1))
+    plane.faults.add(Fault(answer=500, method="POST", times=4))
+    desk.publish()
+    await until_written(desk, 1)
+    assert not desk.failures
+
+
 @pytest.mark.parametrize("answer", [503, 403, 422], ids=str)
 async def test_what_cannot_be_written_is_counted_and_the_next_one_is_tried(
-    plane: EmbeddedPlane, desk: Desk, answer: int
+    plane: EmbeddedPlane, desk: Desk, answer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("canary.adapters.events.PAUSE", timedelta(seconds=0.05))
     fault = plane.faults.add(Fault(answer=answer))
     desk.publish(message="lost")
     await until(lambda: len(desk.failures) == 1)

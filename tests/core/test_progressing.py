@@ -91,7 +91,7 @@ class TestLeavingAStep:
     def test_has_its_pods_scaled_ahead_of_it(self) -> None:
         seen = replace(at_step(100, needed=1), canary=canary(desired=1))
         (effect,) = tick(replace(seen, stable=stable(desired=8))).effects
-        assert effect == Scale(deployment="web-canary", replicas=2)
+        assert effect == Scale(deployment="web-canary", resource_version="web-canary-7", replicas=2)
 
     @pytest.mark.parametrize(
         "seen",

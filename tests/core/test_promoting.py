@@ -169,9 +169,9 @@ class TestTakingBack:
     @pytest.mark.parametrize(
         ("spec", "found", "effects"),
         [
-            pytest.param({}, 3, [Scale(deployment="web-canary", replicas=3)], id="as they were found"),
+            pytest.param({}, 3, [Scale(deployment="web-canary", resource_version="web-canary-7", replicas=3)], id="as they were found"),
             pytest.param(
-                {"scaling": {"idleReplicas": 0}}, 3, [Scale(deployment="web-canary", replicas=0)], id="as asked"
+                {"scaling": {"idleReplicas": 0}}, 3, [Scale(deployment="web-canary", resource_version="web-canary-7", replicas=0)], id="as asked"
             ),
             pytest.param({"scaling": {"mode": "None"}}, 3, [], id="nobody wants that"),
         ],
