@@ -23,8 +23,16 @@ LIVES = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-ELSEWHERE = {Reason.READY, Reason.ROLLED_BACK, Reason.FORBIDDEN, Reason.REJECTED, Reason.LABEL_COLLISION}
-"""Reasons of a Canary without a past, of records that name none, of the worker's, of labels: the tables have them."""
+ELSEWHERE = {
+    Reason.READY,
+    Reason.ROLLED_BACK,
+    Reason.FORBIDDEN,
+    Reason.REJECTED,
+    Reason.LABEL_COLLISION,
+    Reason.LEAVING,
+}
+"""Reasons of a Canary without a past, of records that name none, of the worker's, of labels, of a controller that goes:
+the tables have them."""
 FLOORS: Mapping[str, int] = {
     **{f"phase {phase}": 100 for phase in Phase},
     "phase RollingBack": 50,
