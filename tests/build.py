@@ -243,6 +243,7 @@ class Remembered(TypedDict, total=False):
     peak: Weight
     overdue: bool
     copying: bool
+    copied: bool
     fault: Reason
     fault_message: str
     outcome: Outcome

@@ -11,6 +11,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final, cast
 
+from canary.adapters.ownership import editor
 from canary.core.decision import SetWeights
 from canary.core.snapshot import Split
 from canary.core.spec import FULL, Weight
@@ -52,7 +53,7 @@ def read_split(obj: Mapping[str, object]) -> Split:
         resource_version=str(meta.get("resourceVersion")),
         service=str(spec.get("service")),
         weights=weights,
-        editor=editor(obj),
+        editor=editor(obj, "backends"),
         exact=total > 0 and all(_exactly(weight, weights[name]) for name, weight in backends),
     )
 
@@ -102,17 +103,6 @@ def _exactly(weight: object, wanted: Weight) -> bool:
     if isinstance(weight, int | float):
         return amount == wanted * FULL
     return amount == wanted
-
-
-def editor(obj: Mapping[str, object]) -> str:
-    """Name the field manager whose the backends are; where nobody's are known, the one that wrote last.
-
-    Times in managedFields are whole seconds: they do not tell whose of two writes within one came last.
-    """
-    entries = _objects(_at(obj, "metadata").get("managedFields"))
-    owners = [e for e in entries if "f:backends" in _at(e, "fieldsV1", "f:spec")]
-    last = max(owners or entries, key=lambda e: str(e.get("time") or ""), default=None)
-    return "" if last is None else str(last.get("manager") or "")
 
 
 def _objects(value: object) -> list[Mapping[str, object]]:

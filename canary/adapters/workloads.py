@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias, cast
 
+from canary.adapters.ownership import editor
+from canary.core.decision import FIELD_MANAGER
 from canary.core.snapshot import Pod, Workload
 
 Json: TypeAlias = Mapping[str, object]
@@ -89,6 +91,7 @@ def workload(
         templates=found,
         selector={key: str(value) for key, value in labels.items()},
         pods=tuple(pod(p) for p in pods),
+        editor=editor(deployment, "template", but=FIELD_MANAGER),
     )
 
 

@@ -12,6 +12,7 @@ from canary.core.decision import Notice
 from canary.core.discretion import without_urls
 from canary.core.facts import Facts
 from canary.core.gates import Gate, gates
+from canary.core.handover import stable_carries
 from canary.core.manifest import ORDERS, as_object, parse_spec
 from canary.core.promotion import carries, release
 from canary.core.status import Phase, Reason
@@ -20,7 +21,7 @@ from canary.errors import InvalidSpec, listed
 
 def with_changes(facts: Facts) -> Facts:
     """Start evidence over where what it compares or promises is no longer the same, and say so."""
-    return _new_baseline(_new_spec(_invalid_spec(facts)))
+    return _copied(_new_baseline(_new_spec(_invalid_spec(facts))))
 
 
 def _invalid_spec(facts: Facts) -> Facts:
@@ -76,6 +77,13 @@ def _new_baseline(facts: Facts) -> Facts:
     rollout, book = replace(rollout, baseline=stable.revision), books.compare_anew(facts.status.book)
     facts = replace(facts, status=replace(facts.status, rollout=rollout, book=book))
     return _told(facts, Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True))
+
+
+def _copied(facts: Facts) -> Facts:
+    """Remember that stable had the release: whoever takes it away again undoes a promotion."""
+    if facts.status.phase is not Phase.PROMOTING or not facts.rollout.copying or not stable_carries(facts):
+        return facts
+    return replace(facts, status=replace(facts.status, rollout=replace(facts.rollout, copied=True)))
 
 
 def _told(facts: Facts, notice: Notice) -> Facts:

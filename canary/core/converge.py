@@ -9,7 +9,7 @@ from canary.core import guards
 from canary.core.decision import FIELD_MANAGER, Effect, Guard, Notice, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
-from canary.core.handover import analysed, former, resting_replicas, stable_carries, unseen, was_promoted
+from canary.core.handover import analysed, former, resting_replicas, stable_carries, undone, unseen, was_promoted
 from canary.core.obstacles import conflict, deleted, miswired, not_ours, waited_enough
 from canary.core.promotion import promoted
 from canary.core.ripeness import target
@@ -103,7 +103,7 @@ def _template(facts: Facts) -> tuple[Effect, ...]:
     if stable is None or deleted(facts) or mode is PromotionMode.EXTERNAL:
         return ()
     promoting = facts.status.phase is Phase.PROMOTING and not not_ours(facts)
-    if promoting and template is not None and not stable_carries(facts):
+    if promoting and template is not None and stable.revision and not stable_carries(facts):
         wanted = promoted(stable, template, mode)
         return (SetTemplate(deployment=stable.name, resource_version=stable.resource_version, template=wanted),)
     if facts.status.phase is Phase.ROLLING_BACK and was_promoted(facts) and not unseen(facts):
@@ -123,10 +123,24 @@ def _unguard(facts: Facts) -> tuple[Effect, ...]:
 
 
 def repairs(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> tuple[Notice, ...]:
-    """Say that someone edited or deleted the split, where it is put back now.
+    """Say that someone edited or deleted what is put back now: the split, or the release on stable."""
+    return (*_split_repaired(before, facts, effects), *_template_repaired(facts, effects))
 
-    It stood as intended before this tick, and no longer does.
-    """
+
+def _template_repaired(facts: Facts, effects: tuple[Effect, ...]) -> tuple[Notice, ...]:
+    stable = facts.seen.stable
+    if stable is None or not undone(facts) or not any(isinstance(effect, SetTemplate) for effect in effects):
+        return ()
+    who, release = f" by {stable.editor}" if stable.editor else "", facts.rollout.revision
+    message = (
+        f"{stable.name} was changed{who} to revision {stable.revision} while {release} is promoted to it;"
+        f" the template of {release} is put back."
+    )
+    return (Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True, recurring=True),)
+
+
+def _split_repaired(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> tuple[Notice, ...]:
+    """Say it of a split that stood as intended before this tick, and no longer does."""
     split, spec = facts.seen.split, facts.spec
     writes = any(isinstance(effect, SetWeights) for effect in effects)
     if not before.promoted or not writes or deleted(facts):

@@ -6,7 +6,7 @@ Predicates for `promoting` and `converge`; nothing here changes a status.
 from canary.core.facts import Facts
 from canary.core.promotion import Template, carries, covers, release, same_pods
 from canary.core.spec import PromotionMode, ScalingMode
-from canary.core.status import Outcome
+from canary.core.status import Outcome, Phase
 
 
 def analysed(facts: Facts) -> Template | None:
@@ -31,6 +31,14 @@ def stable_carries(facts: Facts) -> bool:
         return True
     written = facts.rollout.copying and stable.revision not in ("", facts.rollout.baseline)
     return written and covers(stable, template, facts.spec.promotion)
+
+
+def undone(facts: Facts) -> bool:
+    """Tell whether someone gave stable another template since we began to copy the release to it."""
+    stable = facts.seen.stable
+    if facts.status.phase is not Phase.PROMOTING or stable is None or not stable.revision or stable_carries(facts):
+        return False
+    return facts.rollout.copied or stable.revision != facts.rollout.baseline
 
 
 def _before(facts: Facts) -> Template | None:

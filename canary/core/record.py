@@ -101,6 +101,7 @@ def _render_rollout(rollout: Rollout, status: CanaryStatus) -> Json:
         "overdue": rollout.overdue,
         "lost": rollout.lost,
         "copying": rollout.copying,
+        "copied": rollout.copied,
         "spec": dict(rollout.spec),
     }
     if rollout.fault is not None:
@@ -142,6 +143,7 @@ def _parse_rollout(record: Mapping[str, object]) -> Rollout | None:
         overdue=record.get("overdue") is True,
         lost=record.get("lost") is True,
         copying=record.get("copying") is True,
+        copied=record.get("copied") is True,
         fault=as_member(Reason, fault, Reason.ROLLED_BACK) if fault else None,
         fault_message=as_text(record.get("faultMessage")),
         fault_route=as_text(record.get("faultRoute")),

@@ -50,7 +50,8 @@ class Workload:
 
     `revision` is the pod-template-hash of its present template, empty while the Deployment's controller has not seen
     it. `templates` maps each revision that still has a ReplicaSet to its pod template (without the hash label).
-    `selector` holds the labels by which the Deployment and the leaf Service find their pods.
+    `selector` holds the labels by which the Deployment and the leaf Service find their pods. `editor` is who last
+    wrote its template besides us.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Workload:
     selector: Mapping[str, str] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
     autoscaled: bool = False
+    editor: str = ""
 
     def serving(self, revision: str = "") -> int:
         """Count the pods that may get requests, of one revision or of all."""

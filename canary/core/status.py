@@ -143,7 +143,8 @@ class Rollout:
     before the first, and `level` its weight, which stands even where the steps are edited. `needed` is how many ready
     canary pods that weight wanted when it was set, `stable_replicas` how many stable wanted then. `silent` counts
     intervals without canary requests; `silence` says why the last reading tells nothing, until the next one. `lost`
-    once pods were lost at this step, `copying` once the promotion has begun.
+    once pods were lost at this step, `copying` once the promotion has begun, `copied` once
+    stable was seen to have the release by it.
     """
 
     id: str
@@ -167,6 +168,7 @@ class Rollout:
     peak: Weight = 0
     overdue: bool = False
     copying: bool = False
+    copied: bool = False
     fault: Reason | None = None
     fault_message: str = ""
     fault_route: str = ""

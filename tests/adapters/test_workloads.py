@@ -139,6 +139,24 @@ class TestWorkload:
         assert (seen.selector, seen.template, seen.templates) == (LABELS, a_template(), found)
         assert [each.name for each in seen.pods] == ["web-one-1"]
 
+    @pytest.mark.parametrize(
+        ("managers", "editor"),
+        [
+            pytest.param([("kubectl-edit", "f:template", 1), ("canary", "f:template", 2)], "kubectl-edit", id="not us"),
+            pytest.param([("canary", "f:template", 2)], "canary", id="us where there is nobody else"),
+            pytest.param([("helm", "f:template", 1), ("argocd", "f:template", 2)], "argocd", id="the latest"),
+            pytest.param([("helm", "f:template", 1), ("hpa", "f:replicas", 2)], "helm", id="of the template"),
+        ],
+    )
+    def test_its_editor_is_who_else_wrote_its_template(self, managers: list[tuple[str, str, int]], editor: str) -> None:
+        fields = [
+            {"manager": name, "time": f"2026-03-01T12:00:0{at}Z", "fieldsV1": {"f:spec": {field: {}}}}
+            for name, field, at in managers
+        ]
+        deployment = a_deployment()
+        meta = {**cast("Obj", deployment["metadata"]), "managedFields": fields}
+        assert workload({**deployment, "metadata": meta}, {}, "", []).editor == editor
+
     def test_its_pods_are_found_by_its_service_too_and_its_own_labels_count(self) -> None:
         service = {"spec": {"selector": {"track": "stable", "app": "another"}}}
         seen = workload(a_deployment(selector={"matchLabels": {"app": "web"}}), {}, "", (), service)

@@ -213,6 +213,11 @@ def stable_not_restored(patch: Patch) -> None:
     exchange(patch, handover.was_promoted, lambda facts: False)
 
 
+def edits_of_stable_lost(patch: Patch) -> None:
+    """Copy the release over whatever stable has."""
+    exchange(patch, handover.undone, lambda facts: False)
+
+
 def passed_at_once(patch: Patch) -> None:
     """Let PASS count from the first second."""
     honest = ripeness.passed
@@ -275,6 +280,7 @@ MUTANTS: Mapping[Callable[[Patch], None], str] = {
     pause_ignored: "and yet it went on",
     newest_template_promoted: "another template than the analysed",
     stable_not_restored: "stable keeps a bad release",
+    edits_of_stable_lost: "is lost without a word",
     passed_at_once: "PASS within",
     clock_ends_rollouts: "a deadline after",
     deadline_overrides_pods: "more weight than pods carry",

@@ -102,6 +102,40 @@ class TestPromoting:
         (template,) = [e.template for e in decided.effects if isinstance(e, SetTemplate)]
         assert template == FORMER
 
+    @pytest.mark.parametrize(
+        ("on_stable", "copied", "told"),
+        [
+            pytest.param(stable(), False, [], id="it has the former one, which nobody changed"),
+            pytest.param(stable(), True, ["to revision s1 while c2"], id="someone undid the promotion"),
+            pytest.param(stable("s9"), False, ["to revision s9 while c2"], id="someone was quicker"),
+            pytest.param(stable("s9"), True, ["to revision s9 while c2"], id="someone changed it afterwards"),
+        ],
+    )
+    def test_puts_the_release_back_and_says_who_took_it_away(
+        self, on_stable: Workload, copied: bool, told: list[str]
+    ) -> None:
+        status = a_status(Phase.PROMOTING, 1000, copied=copied)
+        decided = tick(a_snapshot(status, stable=replace(on_stable, editor="kubectl-rollout")))
+        (effect,) = decided.effects
+        assert isinstance(effect, SetTemplate)
+        assert effect.template == a_template("c2", app="web-stable")
+        found = [n for n in decided.notices if n.reason is Reason.STABLE_CHANGED]
+        assert len(found) == len(told)
+        assert all(f"was changed by kubectl-rollout {part}" in n.message for n, part in zip(found, told, strict=True))
+        assert all(notice.warning for notice in found)
+
+    def test_remembers_that_stable_had_the_release(self) -> None:
+        rollout = tick(promoting()).status.rollout
+        assert rollout is not None
+        assert rollout.copied
+        waits = tick(promoting(stable=stable())).status.rollout
+        assert waits is not None
+        assert not waits.copied
+
+    def test_overwrites_no_template_that_its_controller_has_not_seen(self) -> None:
+        decided = tick(promoting(stable=replace(stable("s9"), revision="", templates={})))
+        assert (decided.status.phase, decided.effects) == (Phase.PROMOTING, ())
+
     def test_writes_nothing_under_a_split_of_somebody_else(self) -> None:
         assert tick(promoting(stable=stable(), split=a_split(1000, service="shop"))).effects == ()
 

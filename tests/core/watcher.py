@@ -296,6 +296,10 @@ class Watcher:
                     analysed = world.canary.templates[rollout.revision]
                     copy = promoted(world.stable.workload(), analysed, spec.promotion)
                     assert template == copy, "another template than the analysed one is promoted"
+                    told = any(notice.reason is Reason.STABLE_CHANGED for notice in decision.notices)
+                    assert told or world.stable.revision == rollout.baseline, (
+                        "somebody's template is lost without a word"
+                    )
                 else:
                     assert template == world.stable.templates[rollout.baseline]
             case Scale(replicas=replicas):
