@@ -57,14 +57,14 @@ def _leans_on_nothing(facts: Facts) -> bool:
     """
     split = facts.seen.split
     more = split is None or split.weights.get(facts.spec.canary.service, 0) > facts.status.weight
-    return more and _pods(facts, facts.seen.canary) > 0 and _pods(facts, facts.seen.stable) == 0
+    if facts.status.active:
+        return more and facts.canary_serves and not facts.stable_serves
+    return more and _available(facts.seen.canary) and not _available(facts.seen.stable)
 
 
-def _pods(facts: Facts, side: Workload | None) -> int:
-    """Count the pods of a side that get requests; those of an idle Canary are not read."""
-    if side is None:
-        return 0
-    return side.serving() if facts.status.active else side.available
+def _available(side: Workload | None) -> bool:
+    """Tell whether a side of an idle Canary, whose pods are not read, has any."""
+    return side is not None and side.available > 0
 
 
 def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:

@@ -42,7 +42,25 @@ class Facts:
     @property
     def serving(self) -> int:
         """How many canary pods of the revision may get requests."""
-        return 0 if self.seen.canary is None else self.seen.canary.serving(self.rollout.revision)
+        return 0 if self.seen.canary is None or self.cut_off else self.seen.canary.serving(self.rollout.revision)
+
+    @property
+    def stable_serves(self) -> bool:
+        """Whether stable can take requests at all: it has a ready pod, and a Service that leads there."""
+        stable, missing = self.seen.stable, self.spec.stable.service in self.seen.wiring.missing_services
+        return stable is not None and stable.serving() > 0 and not missing
+
+    @property
+    def canary_serves(self) -> bool:
+        """Whether the canary can take requests at all, of whatever revision."""
+        canary = self.seen.canary
+        return canary is not None and canary.serving() > 0 and not self.cut_off
+
+    @property
+    def cut_off(self) -> str:
+        """Why nothing reaches the canary, whatever pods it has."""
+        name = self.spec.canary.service
+        return f"its Service {name!r} does not exist" if name in self.seen.wiring.missing_services else ""
 
     @property
     def settled(self) -> bool:

@@ -69,7 +69,7 @@ def follow_pods(facts: Facts) -> Turn:
     weight, before = bearable(facts), facts.status.weight
     rollout = replace(facts.rollout, lost=True)
     status = at_weight(replace(facts.status, rollout=rollout), weight)
-    counts = (
+    counts = facts.cut_off or (
         f"{facts.serving} of the {rollout.needed} canary pods that {show_weight(facts.rollout.level)} wants are ready"
         f"{guards.crashes(facts.seen.canary, rollout.revision)}"
     )
@@ -87,7 +87,9 @@ def stable_not_ready(facts: Facts) -> bool:
 
 def hold_stable(facts: Facts) -> Turn:
     """Hold until stable is well; the split is never moved onto a side that is not ready."""
-    return stay(facts, Reason.STABLE_NOT_READY, f"Held: {guards.stable_trouble(facts.seen.stable)}.")
+    trouble = guards.stable_trouble(facts.seen.stable)
+    trouble = trouble or f"stable's Service {facts.spec.stable.service!r} does not exist"
+    return stay(facts, Reason.STABLE_NOT_READY, f"Held: {trouble}.")
 
 
 def silent(facts: Facts) -> bool:

@@ -39,6 +39,7 @@ from canary.core.obstacles import (
     let_go,
     miswired,
     not_ours,
+    wiring_trouble,
     yield_to_rival,
 )
 from canary.core.ripeness import baked, ripe, step_due, target
@@ -83,7 +84,7 @@ def overdue(facts: Facts) -> bool:
 def end_step(facts: Facts) -> Turn:
     """Do what the user wants of a step that the evidence did not decide."""
     within = f"within {show_duration(facts.spec.step_timeout)} at {show_weight(facts.status.weight)}"
-    trouble = guards.canary_trouble(facts.seen.canary, facts.rollout.revision, _least(facts))
+    trouble = facts.cut_off or guards.canary_trouble(facts.seen.canary, facts.rollout.revision, _least(facts))
     if not trouble and ripe(facts):  # the evidence did decide
         trouble = _trouble_ahead(facts)
     if trouble or (facts.rollout.lost and facts.rollout.dwelt < facts.spec.dwell):
@@ -112,6 +113,8 @@ def _go_on_overdue(facts: Facts, within: str) -> Turn:
     unconfirmed = missing_yes(facts, kind)
     if not facts.settled:
         trouble = "the split is not as intended"
+    elif (missing := wiring_trouble(facts)) is not None:
+        trouble = missing[1]
     elif baking and _unapproved(facts):
         trouble = f"spec.approve must name {facts.rollout.id}"
     elif unconfirmed is not None:
@@ -141,7 +144,7 @@ def canary_not_ready(facts: Facts) -> bool:
 def _trouble_ahead(facts: Facts) -> str:
     stable = facts.seen.stable
     least = max(1, guards.needed(stable.desired if stable is not None else 1, target(facts)))
-    return guards.canary_trouble(facts.seen.canary, facts.rollout.revision, least)
+    return facts.cut_off or guards.canary_trouble(facts.seen.canary, facts.rollout.revision, least)
 
 
 def hold_canary(facts: Facts) -> Turn:

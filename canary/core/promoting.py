@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from canary.core.decision import Notice
 from canary.core.facts import Facts
 from canary.core.formats import show_duration, show_weight
 from canary.core.handover import analysed, carried, resting_replicas, restored, stable_carries, unseen, was_promoted
@@ -41,7 +42,7 @@ def finalise(facts: Facts) -> Turn:
     message = (
         f"{facts.spec.stable.deployment} runs {facts.rollout.revision} on all its pods: traffic returns to stable."
     )
-    rollout = replace(facts.rollout, outcome=Outcome.PROMOTED)
+    rollout = replace(facts.rollout, outcome=Outcome.PROMOTED, spent=timedelta())
     status = at_weight(replace(facts.status, rollout=rollout), retreat(facts))
     return Turn(status=replace(status, phase=Phase.FINALISING, reason=Reason.FINALISING, message=message))
 
@@ -171,6 +172,23 @@ def end_taken_back(facts: Facts) -> Turn:
     return Turn(status=replace(status, phase=Phase.IDLE, reason=reason, message=message))
 
 
+def late(facts: Facts) -> bool:
+    """Tell whether the end takes longer than a step may. There is nothing else to do than what is done already."""
+    return facts.rollout.spent >= facts.spec.step_timeout and not can_retreat(facts) and not settled(facts)
+
+
+def remind(facts: Facts) -> Turn:
+    """Say aloud what is waited for, and again after each stepTimeout."""
+    if cannot_retreat(facts):
+        waits = hold_stable(facts).status
+    else:
+        waits = (hold_not_ours if not_ours(facts) else keep_going)(facts).status
+    within = show_duration(facts.spec.step_timeout)
+    message = f"{facts.status.phase} has not ended in {within} and goes on. {waits.message}"
+    status = replace(waits, rollout=replace(facts.rollout, spent=timedelta()))
+    return Turn(status=status, notices=(Notice(reason=Reason.STEP_TIMEOUT, message=message, warning=True),))
+
+
 def keep_going(facts: Facts) -> Turn:
     """Wait for the world to follow, and say for what; `converge` keeps at it."""
     rollout, canary, replicas = facts.rollout, facts.seen.canary, resting_replicas(facts)
@@ -220,6 +238,12 @@ PROMOTING = (
 _RETREATING = (
     Rule(happening=Happening.DELETED, when=deleted, follow=let_go, then="weight 0, then the object goes"),
     _CONFLICT,
+    Rule(
+        happening=Happening.OVERDUE,
+        when=late,
+        follow=remind,
+        then="waits on; an event says for what, after each stepTimeout",
+    ),
     Rule(
         happening=Happening.STABLE_NOT_READY,
         when=cannot_retreat,

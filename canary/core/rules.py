@@ -91,11 +91,8 @@ def at_weight(status: CanaryStatus, weight: Weight) -> CanaryStatus:
 
 
 def retreat(facts: Facts) -> Weight:
-    """Find the weight of a retreat: 0, unless stable has not a single ready pod while the canary has some."""
-    stable, canary = facts.seen.stable, facts.seen.canary
-    stable_serves = stable is not None and stable.serving() > 0
-    canary_serves = canary is not None and canary.serving() > 0
-    return facts.status.weight if canary_serves and not stable_serves else 0
+    """Find the weight of a retreat: 0, unless not one pod of stable can be reached while some of the canary's can."""
+    return facts.status.weight if facts.canary_serves and not facts.stable_serves else 0
 
 
 def fail(facts: Facts, reason: Reason, message: str) -> Turn:

@@ -137,11 +137,11 @@ def first(phase: Phase) -> dict[Happening, Cell]:
             seen=replace(rest, split=FOREIGN), phase=phase, weight=weight, reason=Reason.NOT_OURS, says="'other'"
         ),
         Happening.MISWIRED: Cell(
-            seen=replace(rest, wiring=Wiring(missing_services=("web-canary",))),
+            seen=replace(rest, wiring=Wiring(missing_services=("web",))),
             phase=phase,
             weight=weight,
             reason=Reason.SERVICE_MISSING,
-            says="spec.canary.service: Service 'web-canary'",
+            says="spec.service: Service 'web'",
         ),
         Happening.STABLE_NOT_READY: Cell(
             seen=replace(rest, stable=stable(ready=2)),
@@ -183,6 +183,14 @@ def ending(phase: Phase) -> dict[Happening, Cell]:
             seen=replace(rest, deleted_at=NOW), phase=phase, weight=0, reason=Reason.DELETED, effects=(Scale, Unguard)
         ),
         Happening.CONFLICT: Cell(seen=replace(rest, wiring=RIVAL), phase=phase, weight=0, reason=Reason.CONFLICT),
+        Happening.OVERDUE: Cell(
+            seen=changed(rest, spent=LATE),
+            phase=phase,
+            weight=0,
+            reason=why,
+            effects=(Scale,),
+            says="scaled from 3 to 1",
+        ),
         Happening.STABLE_NOT_READY: Cell(
             seen=stuck, phase=phase, weight=1000, reason=Reason.STABLE_NOT_READY, says="0 of stable's 4 pods"
         ),
@@ -507,7 +515,7 @@ def with_history(seen: Snapshot) -> Snapshot:
 
 
 BESIDE: Mapping[Happening, Callable[[Snapshot], Snapshot]] = {
-    Happening.MISWIRED: lambda seen: replace(seen, wiring=Wiring(missing_services=("web-canary",))),
+    Happening.MISWIRED: lambda seen: replace(seen, wiring=Wiring(missing_services=("web",))),
     Happening.FIRST_SIGHT: lambda seen: seen,
     Happening.RETRIED: lambda seen: asked(with_history(seen), retry="web-c0-1"),
     Happening.WAITING: lambda seen: with_canary(asked(seen, paused=True), revision="c3"),

@@ -20,7 +20,7 @@ from canary.core.lenient import as_float
 from canary.core.obstacles import hold_not_ours
 from canary.core.questions import GateReply
 from canary.core.record import parse_status, render_status
-from canary.core.snapshot import Snapshot
+from canary.core.snapshot import Snapshot, Wiring
 from canary.core.status import CanaryStatus, Outcome, Phase, Reason
 from canary.core.unanswered import OpenRequests
 from canary.errors import Problem
@@ -192,6 +192,9 @@ LONG = {"onInconclusive": "Promote", "stepTimeout": "10m", "steps": ["100m", "50
             {"split": a_split(0, editor="x")}, Reason.OVERDUE, "split is not as intended", id="the split is off"
         ),
         pytest.param({"stable": stable(ready=1)}, Reason.OVERDUE, "1 of stable's 4", id="stable is not ready"),
+        pytest.param(
+            {"wiring": Wiring(missing_services=("web",))}, Reason.OVERDUE, "Service 'web'", id="a Service is missing"
+        ),
     ],
 )
 def test_promote_at_the_deadline_does_without_evidence_only(seen: dict[str, object], reason: Reason, told: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from canary.core.counts import Counts
 from canary.core.decision import Decision, Scale
-from canary.core.snapshot import Snapshot
+from canary.core.snapshot import Snapshot, Wiring
 from canary.core.status import Outcome, Phase, Reason
 from tests.build import (
     CALM,
@@ -26,6 +26,7 @@ from tests.build import (
     a_status,
     canary,
     pods,
+    released,
     stable,
     tick,
     with_hook,
@@ -34,6 +35,7 @@ from tests.load import Load
 
 LATE = timedelta(minutes=30)
 SECONDS = timedelta(seconds=1)
+CUT_OFF = Wiring(missing_services=("web-canary",))
 
 
 def at_step(weight: int, *intervals: Counts, answered: float = 200.0, **rollout: object) -> Snapshot:
@@ -190,6 +192,21 @@ class TestLostPods:
         assert weight(decided) == 500
         assert "Weight 500m again" in decided.status.message
 
+    @pytest.mark.parametrize(
+        ("phase", "weight"), [(Phase.PROGRESSING, 300), (Phase.BAKING, 1000), (Phase.PROMOTING, 1000)]
+    )
+    def test_are_all_of_them_when_their_service_is_gone(self, phase: Phase, weight: int) -> None:
+        seen = a_snapshot(a_status(phase, weight), stable=released(ready=2) if phase is Phase.PROMOTING else stable())
+        decided = tick(replace(seen, wiring=CUT_OFF))
+        assert (decided.status.weight, decided.status.reason) == (0, Reason.CAPACITY_WITHDRAWN)
+        assert "withdrawn to 0m: its Service 'web-canary' does not exist" in decided.status.message
+
+    def test_are_back_with_their_service(self) -> None:
+        story = Story(seen=replace(at_step(300), wiring=CUT_OFF))
+        assert [story.go().status.reason for _ in range(2)] == [Reason.CAPACITY_WITHDRAWN, Reason.SERVICE_MISSING]
+        story.seen = replace(story.seen, wiring=Wiring())
+        assert weight(story.go()) == 300
+
     def test_are_not_what_stable_grew_by(self) -> None:
         seen = replace(at_step(500, dwelt=timedelta(), needed=2), canary=canary(desired=2), stable=stable(desired=40))
         assert weight(tick(seen)) == 500
@@ -240,8 +257,11 @@ class TestTheDeadline:
         assert "spec.approve must name web-c2-1" in decided.status.message
 
     @pytest.mark.parametrize("policy", ["Rollback", "Hold", "Promote"])
-    def test_ends_a_step_whose_pods_never_came(self, policy: str) -> None:
-        decided = tick(replace(self.overdue(policy), canary=canary(ready=0)))
+    @pytest.mark.parametrize(
+        "seen", [pytest.param({"canary": canary(ready=0)}, id="pods"), pytest.param({"wiring": CUT_OFF}, id="Service")]
+    )
+    def test_ends_a_step_whose_pods_never_came(self, policy: str, seen: dict[str, object]) -> None:
+        decided = tick(replace(self.overdue(policy), **seen))  # type: ignore[arg-type] # a table's own columns
         assert decided.status.rollout is not None
         assert decided.status.rollout.fault is Reason.CANARY_NOT_READY
 

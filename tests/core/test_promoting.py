@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from canary.core.decision import Decision, Effect, Scale, SetTemplate, SetWeights
-from canary.core.snapshot import Snapshot, Workload
+from canary.core.snapshot import Snapshot, Wiring, Workload
 from canary.core.status import Outcome, Phase, Reason
 from tests.build import (
     BAD,
@@ -203,9 +203,17 @@ class TestTakingBack:
     @pytest.mark.parametrize(
         ("spec", "found", "effects"),
         [
-            pytest.param({}, 3, [Scale(deployment="web-canary", resource_version="web-canary-7", replicas=3)], id="as they were found"),
             pytest.param(
-                {"scaling": {"idleReplicas": 0}}, 3, [Scale(deployment="web-canary", resource_version="web-canary-7", replicas=0)], id="as asked"
+                {},
+                3,
+                [Scale(deployment="web-canary", resource_version="web-canary-7", replicas=3)],
+                id="as they were found",
+            ),
+            pytest.param(
+                {"scaling": {"idleReplicas": 0}},
+                3,
+                [Scale(deployment="web-canary", resource_version="web-canary-7", replicas=0)],
+                id="as asked",
             ),
             pytest.param({"scaling": {"mode": "None"}}, 3, [], id="nobody wants that"),
         ],
@@ -228,6 +236,50 @@ class TestTakingBack:
         assert (decided.status.message, decided.status.condemned) == ("c3 came.", frozenset())
         waits = tick(a_snapshot(status, split=a_split(300)))
         assert waits.status.reason is Reason.SUPERSEDED
+
+    @pytest.mark.parametrize(
+        ("seen", "waits"),
+        [
+            pytest.param({"canary": canary(desired=3)}, "web-canary to be scaled from 3 to 1", id="for the scale"),
+            pytest.param(
+                {"stable": released(), "canary": canary(desired=1)}, "to have the template of s1", id="for the template"
+            ),
+        ],
+    )
+    def test_says_after_each_deadline_what_it_waits_for(self, seen: dict[str, object], waits: str) -> None:
+        status = a_status(Phase.ROLLING_BACK, 0, copying=True)
+        story = Story(seen=replace(a_snapshot(status), **seen))  # type: ignore[arg-type] # a table's own columns
+        told = [(i, n) for i in range(400) for n in story.go().notices if n.reason is Reason.STEP_TIMEOUT]
+        assert [i for i, _ in told] == [179, 359]
+        assert all(
+            n.warning and waits in n.message and "RollingBack has not ended in 30m" in n.message for _, n in told
+        )
+
+    @pytest.mark.parametrize(
+        ("seen", "waits"),
+        [
+            pytest.param({"stable": stable(ready=0)}, "0 of stable's 4 pods", id="for a stable without pods"),
+            pytest.param(
+                {"wiring": Wiring(missing_services=("web-stable",))},
+                "'web-stable' does not exist",
+                id="for its Service",
+            ),
+        ],
+    )
+    def test_keeps_traffic_where_it_is_served_and_says_so_after_each_deadline(
+        self, seen: dict[str, object], waits: str
+    ) -> None:
+        status = a_status(Phase.ROLLING_BACK, 1000, spent=LATE)
+        decided = tick(replace(a_snapshot(status), **seen))  # type: ignore[arg-type] # a table's own columns
+        assert (decided.status.weight, decided.effects) == (1000, ())
+        (told,) = [n.message for n in decided.notices if n.reason is Reason.STEP_TIMEOUT]
+        assert waits in told
+
+    def test_has_a_deadline_of_its_own_when_promoted(self) -> None:
+        status = a_status(Phase.PROMOTING, 1000, spent=LATE - MINUTE)
+        story = Story(seen=a_snapshot(status, stable=released(), canary=canary(desired=3)))
+        told = [i for i in range(200) for n in story.go().notices if "Finalising has not ended" in n.message]
+        assert told == [180]
 
     def test_forgets_what_was_in_the_way(self) -> None:
         held = replace(a_status(Phase.ROLLING_BACK, 1000), reason=Reason.STABLE_NOT_READY)
