@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 LEAST = 3  # checkpoints that make an audit
+SPARE = 5  # requests that a client and its busy proxy may disagree about for a moment
 LATEST = 1.6  # seconds that a scrape may be older than the reading that saw it
 
 
@@ -32,16 +33,19 @@ class Audit:
         if counted is not None and self.truth and at - LATEST > self.truth[0][0]:
             self.counted[rollout, at] = counted
 
-    def errors(self, rollout: str) -> tuple[int, int]:
-        """Say how many requests were at worst counted too many, and too few, over all checkpoints of a rollout."""
-        checkpoints = [at for name, at in self.counted if name == rollout]
+    def once(self, rollout: object, missing: int = SPARE) -> str:
+        """Hold a rollout's checkpoints against the truth, and say how far off they were at worst.
+
+        As many requests as were `missing` at most may have been counted by nobody.
+        """
+        checkpoints = [(at, counted) for (name, at), counted in self.counted.items() if name == str(rollout)]
         assert len(checkpoints) >= LEAST, (rollout, checkpoints)
-        over, under = 0.0, 0.0
-        for (name, at), counted in self.counted.items():
-            if name == rollout:
-                over = max(over, counted - self._after(at) + self.begun[rollout])
-                under = max(under, self._before(at - LATEST) - self.begun[rollout] - counted)
-        return round(over), round(under)
+        begun = self.begun[str(rollout)]
+        over = round(max(0.0, *(counted - self._after(at) + begun for at, counted in checkpoints)))
+        under = round(max(0.0, *(self._before(at - LATEST) - begun - counted for at, counted in checkpoints)))
+        assert over <= SPARE, f"{over} requests were counted twice"
+        assert under <= missing, f"{under} requests were not counted"
+        return f"at worst {over} requests too many and {under} too few were counted"
 
     def _before(self, moment: float) -> int:
         return next((count for at, count in reversed(self.truth) if at <= moment), 0)

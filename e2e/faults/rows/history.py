@@ -14,14 +14,6 @@ from e2e.faults.trial import Trial
 ONCE = "Every request is counted once; promoted"
 
 
-async def counted_once(trial: Trial, rollout: object, spare: int = 2, missing: int = 2) -> None:
-    """Hold what was counted against what the clients saw."""
-    over, under = trial.audit.errors(str(rollout))
-    assert over <= spare, f"{over} requests were counted twice"
-    assert under <= missing, f"{under} requests were not counted"
-    trial.see(f"at worst {over} requests too many and {under} too few were counted")
-
-
 @fault("Prometheus", "scrapes no more for 12 s: its newest samples grow old", wanted="Held as StaleData")
 async def prometheus_stale(trial: Trial) -> None:
     await trial.begun(100)
@@ -44,7 +36,7 @@ async def proxies_not_scraped(trial: Trial) -> None:
         pages.down = False
         await trial.goes_on()
         past = await trial.promoted()
-    await counted_once(trial, past["id"])
+    trial.see(trial.audit.once(past["id"]))
 
 
 @fault("Prometheus", "is frozen (SIGSTOP) for 15 s", wanted="Held; " + ONCE.lower())
@@ -57,7 +49,7 @@ async def prometheus_frozen(trial: Trial) -> None:
         prometheus.resume()
         await trial.goes_on()
         past = await trial.promoted()
-    await counted_once(trial, past["id"])
+    trial.see(trial.audit.once(past["id"]))
 
 
 @fault(
@@ -72,7 +64,7 @@ async def prometheus_forgets(trial: Trial) -> None:
         await prometheus.restart(keep_history=False)
         await trial.goes_on()
         past = await trial.promoted()
-    await counted_once(trial, past["id"])
+    trial.see(trial.audit.once(past["id"]))
 
 
 @fault(
@@ -89,7 +81,7 @@ async def prometheus_and_controller_forget(trial: Trial) -> None:
         await trial.first.start()
         with trial.recovering():
             past = await trial.promoted()
-    await counted_once(trial, past["id"], missing=120)  # ten a second: from the last checkpoint to the restart
+    trial.see(trial.audit.once(past["id"], missing=120))  # ten a second: from the last checkpoint to the restart
 
 
 @fault(
@@ -103,7 +95,7 @@ async def prometheus_replicas(trial: Trial) -> None:
         past = await trial.promoted()
         first, second = [await scrape_time(trial, each.url) % 1 for each in instances]
     trial.see(f"scraped {abs(first - second) * 1000:.0f} ms apart, {trial.prometheus.asked} queries")
-    await counted_once(trial, past["id"])
+    trial.see(trial.audit.once(past["id"]))
 
 
 async def scrape_time(trial: Trial, url: str) -> float:
@@ -127,7 +119,7 @@ async def series_idle(trial: Trial) -> None:
     assert not await trial.stage.ask(query, time.time())
     await trial.spec(retry=first)
     past = await trial.promoted(count=2)
-    await counted_once(trial, past["id"])
+    trial.see(trial.audit.once(past["id"]))
 
 
 @fault("Prometheus", "sees the counters of the client's proxy begin at 0 again, three times", wanted=ONCE)
@@ -140,7 +132,7 @@ async def counters_reset(trial: Trial) -> None:
             await asyncio.sleep(5)
         past = await trial.promoted()
     trial.see(f"{again.times} times")
-    await counted_once(trial, past["id"])
+    trial.see(trial.audit.once(past["id"]))
 
 
 class Again:
@@ -175,4 +167,4 @@ async def client_replaced(trial: Trial) -> None:
         await trial.stage.api.delete(trial.path("pods", name))
     await trial.goes_on(within=90)
     past = await trial.promoted()
-    await counted_once(trial, past["id"], missing=20)  # what no scrape saw before it went: ten a second
+    trial.see(trial.audit.once(past["id"], missing=20))  # what no scrape saw before it went: ten a second

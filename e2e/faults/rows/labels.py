@@ -24,9 +24,8 @@ async def label_long_scraped(trial: Trial) -> None:
         pages.change = lambda _, page: page.replace(MARK, MARK + b'odd="' + LONG.encode() + b'",')
         await trial.begun(100)
         past = await trial.promoted()
-    over, under = trial.audit.errors(str(past["id"]))
-    assert max(over, under) <= 3, (over, under)
-    trial.see(f"promoted; at worst {over} requests too many and {under} too few were counted")
+    counted = trial.audit.once(past["id"])
+    trial.see(f"promoted; {counted}")
 
 
 @fault(
@@ -45,9 +44,8 @@ async def label_not_text_scraped(trial: Trial) -> None:
         await trial.goes_on()
         assert await trial.told(reason) == 1
         past = await trial.promoted()
-    over, under = trial.audit.errors(str(past["id"]))
-    assert max(over, under) <= 3, (over, under)
-    trial.see(f"{reason}; at worst {over} requests too many and {under} too few were counted")
+    counted = trial.audit.once(past["id"])
+    trial.see(f"{reason}; {counted}")
 
 
 @fault(
@@ -151,9 +149,8 @@ async def label_instance(trial: Trial) -> None:
         await trial.stays(6, 500)
         pages.dead = ""
         past = await trial.promoted()
-    over, under = trial.audit.errors(str(past["id"]))
-    assert max(over, under) <= 3, (over, under)
-    trial.see(f"promoted; at worst {over} requests too many and {under} too few were counted")
+    counted = trial.audit.once(past["id"])
+    trial.see(f"promoted; {counted}")
 
 
 @fault(
