@@ -20,7 +20,7 @@ from e2e.soak.traffic import FAILING, ROUTE, Traffic
 REST = Sample(
     at=0, resident=100 * MB, processor=0, threads=2, files=100, lag=0.002, tasks=90, overdue=0, queries=0,
     query_seconds=0, ticks=0, tick_seconds=0, requests=0, watches=4, errors=0, dropped=0, status=9000, events=0,
-    events_most=0, objects=1000, rollouts=0,
+    events_most=0, objects=1000, rollouts=0, load=1,
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_nothing_is_wrong_with_a_quiet_soak() -> None:
 @pytest.mark.parametrize(
     ("soak", "name"),
     [
-        pytest.param(a_soak(leak=60), "slope less two standard errors, MB per hour", id="memory"),
+        pytest.param(a_soak(leak=60), "slope less two standard errors, MB an hour", id="memory"),
         pytest.param(a_soak(resident=300 * MB), "memory at the end, MB", id="too much memory"),
         pytest.param(a_soak(tasks=900), "tasks at most", id="tasks"),
         pytest.param(a_soak(overdue=9.0), "longest that a due Canary waited, s", id="workers"),

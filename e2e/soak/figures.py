@@ -1,8 +1,8 @@
 """What the soak found, and what it may find at most. Pure: samples in, figures out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean, quantiles
+from statistics import fmean, median
 
 from e2e.soak.samples import Sample
 
@@ -80,85 +80,66 @@ class Soak:
 
 def figures(soak: Soak) -> list[Figure]:
     """Measure everything; the limits stand here and nowhere else."""
+    return [*_deeds(soak), *_memory(soak), *_rest(soak), *_costs(soak)]
+
+
+def _deeds(soak: Soak) -> Iterator[Figure]:
+    last = soak.warm[-1]
+    yield Figure(
+        name="rollouts ended",
+        value=soak.ended,
+        limit=0.4 * soak.canaries * soak.seconds / 60,
+        least=True,
+        why="a good one takes 70 s: with less the Canaries did not roll all the time",
+    )
+    why = "every good release is promoted, every bad one rolled back"
+    yield Figure(name="rollouts that ended wrongly", value=soak.wrong, limit=0, why=why)
+    yield Figure(name="ticks that crashed or failed", value=soak.crashed + last.errors, limit=0, why="nothing broke")
+    yield Figure(name="Events and notices that nobody got", value=last.dropped, limit=0, why="nothing broke")
+
+
+def _memory(soak: Soak) -> Iterator[Figure]:
+    trend = Trend.of(soak.warm, lambda s: s.resident / MB)
+    last = soak.warm[-1].resident / MB
+    yield Figure(name="memory at the end, MB", value=last, limit=200, why="the chart allows 256 MiB")
+    yield Figure(name="slope of memory, MB an hour", value=trend.per_hour)
+    yield Figure(name="its standard error", value=trend.error)
+    surely = trend.per_hour - 2 * trend.error
+    why = "5 kB left behind by each rollout would be as much"
+    yield Figure(name="slope less two standard errors, MB an hour", value=surely, limit=10, why=why)
+
+
+def _rest(soak: Soak) -> Iterator[Figure]:
+    """Measure all else that may grow. A drift is from the first quarter of the time to the last."""
+    warm, drift = soak.warm, soak.drift
+    most, why = 80 + 4 * soak.canaries, "64 workers, and some questions under way for each Canary"
+    yield Figure(name="tasks at most", value=max(s.tasks for s in warm), limit=most, why=why)
+    yield Figure(name="drift of tasks", value=drift(lambda s: s.tasks), limit=10, why="no task is left behind")
+    why = "4 queries at a time, a thread each"
+    yield Figure(name="drift of threads", value=drift(lambda s: s.threads), limit=1, why=why)
+    why = "connections are pooled"
+    yield Figure(name="drift of open files", value=drift(lambda s: s.files), limit=5, why=why)
+    why = "four gates' evidence, a history of ten"
+    yield Figure(name="largest status, bytes", value=max(s.status for s in warm), limit=16 * 1024, why=why)
+    yield Figure(
+        name="drift of the largest status, bytes", value=drift(lambda s: s.status), limit=1024, why="it is full"
+    )
+    why = "one for each decision, none for a tick"
+    yield Figure(name="Events for each rollout", value=soak.each(lambda s: s.events), limit=15, why=why)
+
+
+def _costs(soak: Soak) -> Iterator[Figure]:
+    """Measure what it costs; on a machine that is busy with something else, times are longer."""
     warm = soak.warm
-    memory = Trend.of(warm, lambda s: s.resident / MB)
-    span = warm[-1].at - warm[0].at
-    lags = quantiles([s.lag for s in warm], n=20)
-    return [
-        Figure(
-            name="rollouts ended",
-            value=soak.ended,
-            limit=0.4 * soak.canaries * soak.seconds / 60,
-            least=True,
-            why="a good one takes 70 s: with less the Canaries did not roll all the time",
-        ),
-        Figure(
-            name="rollouts that ended wrongly",
-            value=soak.wrong,
-            limit=0,
-            why="every good release is promoted, every bad one rolled back",
-        ),
-        Figure(name="ticks that crashed or failed", value=soak.crashed + warm[-1].errors, limit=0, why="nothing broke"),
-        Figure(name="Events and notices that nobody got", value=warm[-1].dropped, limit=0, why="nothing broke"),
-        Figure(
-            name="memory at the end, MB", value=warm[-1].resident / MB, limit=200, why="the chart's limit is 256 MiB"
-        ),
-        Figure(name="slope of memory, MB per hour", value=memory.per_hour),
-        Figure(name="its standard error", value=memory.error),
-        Figure(
-            name="slope less two standard errors, MB per hour",
-            value=memory.per_hour - 2 * memory.error,
-            limit=10,
-            why="",
-        ),
-        Figure(
-            name="tasks at most",
-            value=max(s.tasks for s in warm),
-            limit=80 + 4 * soak.canaries,
-            why="64 workers, and some questions under way for each Canary",
-        ),
-        Figure(name="drift of tasks", value=soak.drift(lambda s: s.tasks), limit=10, why="no task is left behind"),
-        Figure(
-            name="drift of threads",
-            value=soak.drift(lambda s: s.threads),
-            limit=1,
-            why="at most 4 queries at a time, a thread each",
-        ),
-        Figure(
-            name="drift of open files",
-            value=soak.drift(lambda s: s.files),
-            limit=5,
-            why="connections are pooled, at most 100 to the API server",
-        ),
-        Figure(
-            name="p95 of the answer to a probe, ms",
-            value=1000 * lags[-1],
-            limit=250,
-            why="the loop is never stopped for long",
-        ),
-        Figure(
-            name="longest that a due Canary waited, s",
-            value=max(s.overdue for s in warm),
-            limit=1,
-            why="there are workers enough",
-        ),
-        Figure(
-            name="largest status, bytes",
-            value=max(s.status for s in warm),
-            limit=16 * 1024,
-            why="evidence of four gates and a history of ten",
-        ),
-        Figure(
-            name="Events for each rollout",
-            value=soak.each(lambda s: s.events),
-            limit=15,
-            why="one for each decision, none for a tick",
-        ),
-        Figure(name="objects in etcd for each rollout", value=soak.each(lambda s: s.objects)),
-        Figure(name="queries for each rollout", value=soak.each(lambda s: s.queries)),
-        Figure(name="API requests for each rollout", value=soak.each(lambda s: s.requests)),
-        Figure(name="ticks for each rollout", value=soak.each(lambda s: s.ticks)),
-        Figure(
-            name="processor, share of a core", value=(warm[-1].processor - warm[0].processor) / span, limit=0.7, why=""
-        ),
-    ]
+    why = "the loop is never stopped for long"
+    yield Figure(name="answer to a probe, median, ms", value=1000 * median(s.lag for s in warm), limit=100, why=why)
+    yield Figure(name="answer to a probe, longest, ms", value=1000 * max(s.lag for s in warm))
+    why = "there are workers enough"
+    yield Figure(name="longest that a due Canary waited, s", value=max(s.overdue for s in warm), limit=1, why=why)
+    spent = (warm[-1].processor - warm[0].processor) / (warm[-1].at - warm[0].at)
+    yield Figure(name="processor, share of a core", value=spent, limit=0.7, why="one core for 100 Canaries, and more")
+    yield Figure(name="load of the machine (by all that ran on it)", value=fmean(s.load for s in warm))
+    yield Figure(name="ticks for each rollout", value=soak.each(lambda s: s.ticks))
+    yield Figure(name="queries for each rollout", value=soak.each(lambda s: s.queries))
+    yield Figure(name="API requests for each rollout", value=soak.each(lambda s: s.requests))
+    yield Figure(name="objects in etcd for each rollout", value=soak.each(lambda s: s.objects))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections import Counter
@@ -52,6 +53,7 @@ class Sample:
     events_most: int
     objects: int
     rollouts: int
+    load: float
 
     def document(self) -> dict[str, float]:
         """Write it as JSON."""
@@ -88,6 +90,7 @@ async def sample(world: World, session: aiohttp.ClientSession, begun: float) -> 
         events_most=max(Counter(world.events.values()).values(), default=0),
         objects=await objects(world, session),
         rollouts=sum(world.shipped.ended.values()),
+        load=os.getloadavg()[0],
         **found,
     )
 

@@ -7,10 +7,14 @@ import random
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from canary.adapters.api import Api, Json
+from canary.core.record import render_status
+from canary.core.rules import HISTORY
+from canary.core.status import CanaryStatus, Outcome, Past, Reason
 from canary.lab import seed
 from canary.lab.fields import table, text
 from canary.lab.kube import Mirror, apply
@@ -27,7 +31,19 @@ PACE = 2 * SECOND  # of scrapes and of ticks
 SPEC = {"interval": "2s", "dwell": "4s", "bake": "6s", "stepTimeout": "5m"}
 RPS = 200.0
 SPREAD = 60.0  # seconds over which the first releases come
-KEPT = 3  # old ReplicaSets of a Deployment
+KEPT = 1  # old ReplicaSet of a Deployment
+PAST = Past(
+    id=f"{seed.APEX}-5d8f9c7b64-1",
+    revision="5d8f9c7b64",
+    outcome=Outcome.PROMOTED,
+    reason=Reason.PROMOTED,
+    message="Revision 5d8f9c7b64 is promoted: stable runs it and takes all traffic.",
+    started_at=datetime(2026, 1, 1, tzinfo=UTC),
+    seconds=70.1,
+    peak=1000,
+    requests=8000,
+    failures=16,
+)
 MIRRORED = {
     "Pod": "/api/v1/pods",
     "Event": "/api/v1/events",
@@ -82,6 +98,9 @@ class World:
             self._begin(Mirror(self.api, path, kind, self._sees).run())
         self._begin(self._traffic())
         await asyncio.gather(*(apply(self.api, service(namespace)) for namespace in self.namespaces))
+        for number, namespace in enumerate(self.namespaces):
+            self._pipelines[namespace] = Pipeline(self.api, namespace, number, self.shipped)
+        await asyncio.gather(*(self._canary(namespace) for namespace in self.namespaces))
         self.controller = Controller(
             self.plane.kubeconfig,
             self.prometheus.url,
@@ -90,10 +109,15 @@ class World:
         )
         stack.push_async_callback(self.controller.stop)
         await self.controller.start()
-        for number, namespace in enumerate(self.namespaces):
-            pipeline = self._pipelines[namespace] = Pipeline(self.api, namespace, number, self.shipped)
-            self._begin(pipeline.run(SPREAD * number / len(self.namespaces)))
-        await apply(self.api, [seed.canary(SPEC, namespace=namespace) for namespace in self.namespaces])
+        for number, pipeline in enumerate(self._pipelines.values()):
+            self._begin(pipeline.run(SPREAD * number / len(self._pipelines)))
+
+    async def _canary(self, namespace: str) -> None:
+        """Make a Canary whose history is full, as after a few days: else it would fill, and look like a leak."""
+        await apply(self.api, [seed.canary(SPEC, namespace=namespace)])
+        status = render_status(CanaryStatus(history=(PAST,) * HISTORY))
+        path = f"/apis/canary.dev/v1alpha1/namespaces/{namespace}/canaries/{seed.APEX}"
+        await self.api.patch(f"{path}/status", {"status": status})
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
