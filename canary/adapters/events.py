@@ -30,6 +30,7 @@ class _Happening:
     message: str
     warning: bool
     at: str
+    once: bool
 
     @property
     def name(self) -> str:
@@ -55,13 +56,17 @@ class Events:
         self._writer: asyncio.Task[None] | None = None
         self._closed = False
 
-    def publish(self, involved: Mapping[str, str], reason: str, message: str, *, warning: bool = False) -> None:
+    def publish(
+        self, involved: Mapping[str, str], reason: str, message: str, *, warning: bool = False, once: bool = False
+    ) -> None:
         """Queue an Event about `involved`: apiVersion, kind, namespace, name, uid and resourceVersion, as far as known.
 
-        Never blocks, never raises.
+        With `once` nothing happens where the same words were told. Never blocks, never raises.
         """
         at = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        happening = _Happening(involved=involved, reason=reason, message=_short(message), warning=warning, at=at)
+        happening = _Happening(
+            involved=involved, reason=reason, message=_short(message), warning=warning, at=at, once=once
+        )
         if self._closed or self._waiting.full():
             self._failed(CanaryError(f"an Event was not written, too many wait: {reason}"))
             return
@@ -107,6 +112,8 @@ class Events:
             else:
                 self._remember(key, 1)
                 return
+        if happening.once:
+            return
         count = self._counts[key] + 1
         try:
             await self._api.patch(f"{happening.path}/{happening.name}", {"count": count, "lastTimestamp": happening.at})

@@ -91,7 +91,7 @@ class Process:
         self.telemetry.watch(self.queue.overdue)
         api.requested = self.telemetry.requested
         readings = Readings(prometheus, self.clock, settings.scrape, self.telemetry.queried)
-        herald = PublicHerald(self.telemetry, self._publish, self._notify)
+        herald = PublicHerald(self.telemetry, self._publish, self._notify, self._remind)
         self.world = World(self.cluster, Oracle(readings, self.webhooks), herald, self.clock, Ledger())
 
     def _watch_failed(self, path: str, error: CanaryError) -> None:
@@ -112,14 +112,20 @@ class Process:
         return self.queue.overdue() < STUCK
 
     def _publish(self, seen: Snapshot, notice: Notice) -> None:
-        involved = {
+        self.events.publish(self._about(seen), notice.reason, notice.message, warning=notice.warning)
+
+    def _remind(self, seen: Snapshot, notice: Notice) -> None:
+        self.events.publish(self._about(seen), notice.reason, notice.message, warning=notice.warning, once=True)
+
+    @staticmethod
+    def _about(seen: Snapshot) -> dict[str, str]:
+        return {
             "apiVersion": "canary.dev/v1alpha1",
             "kind": "Canary",
             "namespace": seen.key.namespace,
             "name": seen.key.name,
             "uid": seen.uid,
         }
-        self.events.publish(involved, notice.reason, notice.message, warning=notice.warning)
 
     def _notify(self, seen: Snapshot, decision: Decision, notice: Notice) -> None:
         if seen.spec.webhooks:

@@ -13,7 +13,7 @@ from canary.core.handover import analysed, former, resting_replicas, stable_carr
 from canary.core.obstacles import conflict, deleted, miswired, not_ours, waited_enough
 from canary.core.promotion import promoted
 from canary.core.ripeness import target
-from canary.core.snapshot import Workload
+from canary.core.snapshot import Split, Workload
 from canary.core.spec import FULL, PromotionMode, ScalingMode
 from canary.core.status import CanaryStatus, Phase, Reason
 
@@ -139,6 +139,14 @@ def _template_repaired(facts: Facts, effects: tuple[Effect, ...]) -> tuple[Notic
     return (Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True, recurring=True),)
 
 
+def _unwritten(before: CanaryStatus, facts: Facts, split: Split) -> bool:
+    """Tell whether a restart came between the save of a first step and its write: nobody edited anything."""
+    rollout = before.rollout
+    first = rollout is not None and rollout.step == 0 and not rollout.dwelt
+    at_rest = facts.own_backends and split.exact and split.weights[facts.spec.canary.service] == 0
+    return first and at_rest and not facts.seen.elapsed
+
+
 def _split_repaired(before: CanaryStatus, facts: Facts, effects: tuple[Effect, ...]) -> tuple[Notice, ...]:
     """Say it of a split that stood as intended before this tick, and no longer does."""
     split, spec = facts.seen.split, facts.spec
@@ -149,7 +157,7 @@ def _split_repaired(before: CanaryStatus, facts: Facts, effects: tuple[Effect, .
         message = f"TrafficSplit {spec.route_name} was gone; it is created again at {show_weight(facts.status.weight)}."
         return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True, recurring=True),)
     as_before = facts.own_backends and split.weights[spec.canary.service] == before.weight and split.exact
-    if split.editor == FIELD_MANAGER or as_before:
+    if split.editor == FIELD_MANAGER or as_before or _unwritten(before, facts, split):
         return ()
     who = f" by {split.editor}" if split.editor else ""
     live = ", ".join(f"{name} {show_weight(weight)}" for name, weight in sorted(split.weights.items())) or "no backends"

@@ -33,7 +33,7 @@ from canary.core.questions import Answers, FindBounds, Question, ReadCounters
 from canary.core.rules import Rule, Turn
 from canary.core.snapshot import Snapshot
 from canary.core.starting import IDLE
-from canary.core.status import MOVES, CanaryStatus, Phase, Reason
+from canary.core.status import MOVES, CanaryStatus, Phase, Reason, Told
 from canary.errors import InvalidSpec, listed
 
 CHAINS: Final[Mapping[Phase, tuple[Rule, ...]]] = MappingProxyType(
@@ -120,7 +120,7 @@ def decide(seen: Snapshot, answers: Answers) -> Decision:
     )
     save = bool(effects) or _differs(seen.saved, status) or _stale(seen)
     if save:
-        status = replace(status, saved_at=seen.at)
+        status = replace(status, saved_at=seen.at, told=_told(notices) or status.told)
     return Decision(
         status=status,
         counters=facts.counters if status.active and _same_rollout(seen.status, status) else None,
@@ -172,6 +172,12 @@ def _refused(seen: Snapshot) -> Decision:
         effects=effects,
         notices=_change(seen.status, status),
     )
+
+
+def _told(notices: tuple[Notice, ...]) -> tuple[Told, ...]:
+    """Say which of them must be told after a crash, too: the decisions."""
+    decided = [notice for notice in notices if not notice.recurring]
+    return tuple(Told(reason=each.reason, message=each.message, warning=each.warning) for each in decided)
 
 
 def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:

@@ -16,7 +16,7 @@ from canary.core.formats import instant, show_instant, show_weight
 from canary.core.gates import Gate
 from canary.core.judgement import Judgement, wanted
 from canary.core.lenient import as_array, as_float, as_int, as_mapping, as_member, as_seconds, as_text, as_weight
-from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout
+from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout, Told
 
 Json: TypeAlias = dict[str, object]
 
@@ -34,6 +34,7 @@ def render_status(status: CanaryStatus, judgement: Judgement | None = None, gate
         "retried": status.retried,
         "history": [_render_past(past) for past in status.history],
         "conditions": [_render_condition(c) for c in status.conditions],
+        "told": [{"reason": told.reason, "message": told.message, "warning": told.warning} for told in status.told],
     }
     if status.saved_at is not None:
         written["savedAt"] = show_instant(status.saved_at)
@@ -66,6 +67,7 @@ def parse_status(record: object) -> CanaryStatus:
         conditions=tuple(
             c for item in as_array(top.get("conditions")) if (c := _parse_condition(as_mapping(item))) is not None
         ),
+        told=tuple(_parse_told(as_mapping(item)) for item in as_array(top.get("told"))),
         generation=as_int(top.get("observedGeneration")),
         saved_at=instant(top.get("savedAt")),
     )
@@ -75,6 +77,14 @@ def _phase(top: Mapping[str, object], rollout: Rollout | None) -> Phase:
     """Promoted, RolledBack and Superseded are how an idle Canary shows its last outcome."""
     phase = as_member(Phase, top.get("phase"), Phase.IDLE)
     return phase if rollout is not None else Phase.IDLE
+
+
+def _parse_told(record: Mapping[str, object]) -> Told:
+    return Told(
+        reason=as_member(Reason, record.get("reason"), Reason.READY),
+        message=as_text(record.get("message")),
+        warning=record.get("warning") is True,
+    )
 
 
 def _render_rollout(rollout: Rollout, status: CanaryStatus) -> Json:

@@ -117,6 +117,15 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What people were to be told of a decision. It is saved with it, for a crash may come before they are."""
+
+    reason: Reason
+    message: str
+    warning: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """A finished rollout, for people and for `condemned`."""
 
@@ -191,6 +200,7 @@ class CanaryStatus:
     book: Book = field(default_factory=Book)
     history: tuple[Past, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    told: tuple[Told, ...] = ()
     generation: int = 0
     saved_at: datetime | None = None
 

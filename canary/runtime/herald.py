@@ -19,6 +19,8 @@ from canary.runtime.telemetry import Telemetry
 
 log = structlog.get_logger()
 
+NEWS = timedelta(minutes=5)  # what is older is no news, and its Event may have been dropped for its age
+
 
 def _numbers(gate: GateView) -> dict[str, object]:
     tally = gate.tally
@@ -39,13 +41,16 @@ class PublicHerald:
         telemetry: Telemetry,
         publish: Callable[[Snapshot, Notice], None],
         notify: Callable[[Snapshot, Decision, Notice], None],
+        remind: Callable[[Snapshot, Notice], None],
     ) -> None:
-        self._telemetry, self._publish, self._notify = telemetry, publish, notify
+        self._telemetry, self._publish, self._notify, self._remind = telemetry, publish, notify, remind
+        self._known: set[Key] = set()
         self._repeats = Repeats()
 
     def tell(self, seen: Snapshot, decision: Decision, took: timedelta) -> None:
         """Tell of one tick; quiet about an idle Canary that stays as it is."""
         self._telemetry.observe(seen, decision, took)
+        self._make_up(seen)
         status, judgement = decision.status, decision.judgement
         told = log.info if status.active or decision.effects or decision.notices else log.debug
         told(
@@ -67,6 +72,14 @@ class PublicHerald:
             self._publish(seen, notice)
             self._notify(seen, decision, notice)
 
+    def _make_up(self, seen: Snapshot) -> None:
+        """Tell what the process before us may not have told: it may have crashed after the save of a decision."""
+        saved_at, new = seen.status.saved_at, seen.key not in self._known
+        self._known.add(seen.key)
+        if new and saved_at is not None and abs(seen.at - saved_at) < NEWS:
+            for told in seen.status.told:
+                self._remind(seen, Notice(reason=told.reason, message=told.message, warning=told.warning))
+
     def fault(self, key: Key, error: Exception) -> None:
         """Tell that a tick failed; a bug comes with its traceback."""
         system = error.system if isinstance(error, Unreachable) else type(error).__name__
@@ -85,3 +98,4 @@ class PublicHerald:
         """Forget a Canary that was deleted."""
         self._telemetry.gone(key)
         self._repeats.forget(key)
+        self._known.discard(key)

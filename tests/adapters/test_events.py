@@ -96,6 +96,16 @@ async def test_the_same_words_again_are_counted(desk: Desk) -> None:
     )
 
 
+async def test_what_was_told_already_is_not_told_again_to_make_sure(desk: Desk, api: Api) -> None:
+    desk.publish()
+    await until_written(desk, 1)
+    another = Desk(api)
+    for message in ("100m", "200m", "200m"):
+        another.events.publish(WEB, "WeightIncreased", message, once=True)
+    await another.events.close()
+    assert [(event["message"], event["count"]) for event in await desk.written()] == [("100m", 1), ("200m", 1)]
+
+
 async def test_other_words_are_another_event(desk: Desk) -> None:
     desk.publish(message="100m")
     desk.publish(message="200m")

@@ -8,7 +8,7 @@ import pytest
 from canary.core.decide import CHECKPOINT, decide
 from canary.core.decision import Decision, SetWeights
 from canary.core.snapshot import Snapshot, Wiring
-from canary.core.status import Phase, Reason
+from canary.core.status import Phase, Reason, Told
 from canary.errors import Problem
 from tests.build import (
     DOWN,
@@ -122,6 +122,20 @@ class TestTelling:
         decided = tick(replace(waiting(), split=a_split(500)))
         assert decided.notices == ()
         assert [type(effect) for effect in decided.effects] == [SetWeights]
+
+    def test_a_first_step_whose_write_a_restart_prevented_is_no_edit_of_somebodys(self) -> None:
+        status = a_status(Phase.PROGRESSING, 100, step=0, dwelt=timedelta())
+        seen = replace(a_snapshot(status), split=a_split(0, editor="kubectl"), elapsed=timedelta())
+        again = tick(replace(seen, elapsed=TICK))
+        assert Reason.SPLIT_RESTORED not in [notice.reason for notice in tick(seen).notices]
+        assert Reason.SPLIT_RESTORED in [notice.reason for notice in again.notices]
+
+    def test_a_decision_is_saved_with_what_is_told_of_it(self) -> None:
+        story = Story(seen=a_snapshot(a_status(Phase.PROGRESSING, 100, exposed=timedelta())))
+        first = story.go()
+        (notice,) = first.notices
+        assert first.status.told == (Told(reason=notice.reason, message=notice.message, warning=notice.warning),)
+        assert story.go(reading=DOWN).status.told == first.status.told
 
     def test_a_deleted_split_is_told_where_it_is_made_again(self) -> None:
         (notice,) = tick(replace(waiting(), split=None)).notices

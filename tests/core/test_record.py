@@ -8,12 +8,13 @@ import pytest
 from canary.core.gates import gates
 from canary.core.judgement import judge
 from canary.core.record import parse_status, render_status
-from canary.core.status import CanaryStatus, Condition, Outcome, Phase, Reason
+from canary.core.status import CanaryStatus, Condition, Outcome, Phase, Reason, Told
 from tests.build import CALM, GOOD, NOW, a_book, a_past, a_rollout, a_spec, a_status
 
 CONDITION = Condition(
     type="Ready", status=True, reason=Reason.READY, message="Wired and valid.", since=NOW, generation=3
 )
+TOLD = Told(reason=Reason.PROMOTING, message="Revision c2 is good.", warning=False)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ CONDITION = Condition(
         pytest.param(a_status(Phase.PROGRESSING, 300, lost=True, dwelt=timedelta(seconds=7.5)), id="progressing"),
         pytest.param(a_status(Phase.BAKING, 1000, baked=timedelta(minutes=2), overdue=True), id="baking"),
         pytest.param(a_status(Phase.PROMOTING, 1000), id="promoting"),
+        pytest.param(replace(a_status(Phase.PROMOTING, 1000), told=(TOLD, TOLD)), id="told"),
         pytest.param(replace(a_status(Phase.PROMOTING, 1000), rollout=a_rollout(held_since=NOW)), id="held"),
         pytest.param(replace(a_status(Phase.IDLE, 0), rollout=a_rollout()), id="idle after a rollout"),
         pytest.param(
@@ -41,6 +43,7 @@ def test_what_is_written_is_read_back(status: CanaryStatus) -> None:
         status.rollout,
         status.history,
     )
+    assert again.told == status.told
     assert again.book.evidence == (status.book.evidence if status.active else {})
 
 

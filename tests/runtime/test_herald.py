@@ -15,10 +15,11 @@ from canary.core.book import Tally
 from canary.core.decision import Decision, Notice, SetWeights
 from canary.core.judgement import GateView, Judgement, Verdict
 from canary.core.snapshot import Snapshot
-from canary.core.status import CanaryStatus, Reason
+from canary.core.status import CanaryStatus, Reason, Told
 from canary.errors import CanaryError, ClusterUnreachable, Forbidden, Rejected
 from canary.runtime.herald import PublicHerald
 from canary.runtime.telemetry import Telemetry
+from tests.runtime.virtual import NOON
 from tests.runtime.world import WEB, a_snapshot, idle, progressing
 
 TOOK = timedelta(milliseconds=12.34)
@@ -42,6 +43,7 @@ class Square:
     telemetry: Telemetry = field(default_factory=Telemetry)
     published: list[Notice] = field(default_factory=list)
     notified: list[Notice] = field(default_factory=list)
+    reminded: list[Notice] = field(default_factory=list)
     lines: list[EventDict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -49,6 +51,7 @@ class Square:
             self.telemetry,
             lambda _, notice: self.published.append(notice),
             lambda _, __, notice: self.notified.append(notice),
+            lambda _, notice: self.reminded.append(notice),
         )
 
     def tell(self, status: CanaryStatus, **fields: object) -> EventDict:
@@ -113,6 +116,26 @@ def test_each_notice_becomes_an_event_and_goes_to_the_webhooks(square: Square) -
     notices = tuple(Notice(reason=reason, message=".") for reason in (Reason.WEIGHT_INCREASED, Reason.SPLIT_RESTORED))
     square.tell(progressing(), notices=notices)
     assert (square.published, square.notified) == ([*notices], [*notices])
+
+
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        pytest.param(timedelta(seconds=20), True, id="a moment ago"),
+        pytest.param(timedelta(minutes=6), False, id="long ago"),
+    ],
+)
+def test_what_the_process_before_may_not_have_told_is_made_up_once(
+    square: Square, age: timedelta, *, told: bool
+) -> None:
+    last = Told(reason=Reason.WEIGHT_INCREASED, message="0m -> 100m", warning=False)
+    status = dataclasses.replace(progressing(), told=(last,), saved_at=NOON - age)
+    for _ in range(2):
+        square.tell(status)
+        square.lines.clear()
+    notice = Notice(reason=last.reason, message=last.message)
+    assert square.reminded == ([notice] if told else [])
+    assert square.published == []
 
 
 def test_a_tick_is_measured(square: Square) -> None:
