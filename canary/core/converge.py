@@ -36,7 +36,7 @@ def _weights(facts: Facts) -> tuple[Effect, ...]:
     status, spec, split = facts.status, facts.spec, facts.seen.split
     if not_ours(facts) or facts.seen.wiring.unsupported or facts.settled:
         return ()
-    if _leans_on_nothing(facts) and not waited_enough(facts):
+    if (_leans_on_nothing(facts) or _names_nobody(facts)) and not waited_enough(facts):
         return ()
     if (deleted(facts) and split is None) or (not status.active and not deleted(facts) and miswired(facts)):
         return ()
@@ -65,6 +65,14 @@ def _leans_on_nothing(facts: Facts) -> bool:
 def _available(side: Workload | None) -> bool:
     """Tell whether a side of an idle Canary, whose pods are not read, has any."""
     return side is not None and side.available > 0
+
+
+def _names_nobody(facts: Facts) -> bool:
+    """Tell whether a Service that does not exist would newly get traffic: a name in the spec is wrong."""
+    missing, spec, split = facts.seen.wiring.missing_services, facts.spec, facts.seen.split
+    known = {} if split is None else split.weights
+    weights = {spec.stable.service: FULL - facts.status.weight, spec.canary.service: facts.status.weight}
+    return any(weight > 0 and name in missing and not known.get(name) for name, weight in weights.items())
 
 
 def _scale_ahead(facts: Facts) -> tuple[Effect, ...]:

@@ -1,12 +1,15 @@
 """What is not done to a split: moving traffic onto a side that has no pod for it."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from canary.core.decision import SetWeights
-from canary.core.snapshot import Split, Workload
+from canary.core.snapshot import Split, Wiring, Workload
 from canary.core.spec import Weight
 from canary.core.status import Phase
-from tests.build import a_snapshot, a_split, a_status, canary, stable, tick
+from tests.build import NOW, a_snapshot, a_split, a_status, canary, stable, tick
 
 
 @pytest.mark.parametrize(
@@ -58,3 +61,27 @@ def test_a_rollback_takes_a_third_backend_out_again() -> None:
     assert isinstance(effect, SetWeights)
     assert effect.weights == {"web-stable": 1000, "web-canary": 0}
     assert "somebody" in decision.notices[0].message
+
+
+@pytest.mark.parametrize(
+    ("phase", "intended", "split", "missing"),
+    [
+        pytest.param(Phase.PROGRESSING, 100, a_split(weights={"web-stable": 900, "was": 100}), "web-canary", id="new"),
+        pytest.param(Phase.PROGRESSING, 100, a_split(weights={"was": 900, "web-canary": 100}), "web-stable", id="new"),
+        pytest.param(Phase.PROGRESSING, 100, None, "web-canary", id="gone with the split"),
+        pytest.param(Phase.ROLLING_BACK, 0, a_split(1000), "web-stable", id="stable's, while the canary has all"),
+    ],
+)
+def test_a_service_that_does_not_exist_gets_no_traffic_that_it_had_not(
+    phase: Phase, intended: Weight, split: Split | None, missing: str
+) -> None:
+    seen = a_snapshot(a_status(phase, intended), split=split, wiring=Wiring(missing_services=(missing,)))
+    given = [effect.weights[missing] for effect in tick(seen).effects if isinstance(effect, SetWeights)]
+    assert given in ([], [0])
+
+
+def test_a_deleted_canary_waits_a_minute_for_stable_to_have_a_service() -> None:
+    without = Wiring(missing_services=("web-stable",))
+    seen = a_snapshot(a_status(Phase.BAKING, 1000), split=a_split(1000), wiring=without, deleted_at=NOW)
+    assert not tick(seen).effects
+    assert tick(replace(seen, at=NOW + timedelta(seconds=61))).effects
