@@ -233,11 +233,11 @@ def _same_rollout(before: CanaryStatus, after: CanaryStatus) -> bool:
 
 
 def _requeue(seen: Snapshot, status: CanaryStatus, *, acted: bool) -> timedelta | None:
-    """Say when to look again. An idle Canary waits for the watches."""
+    """Say when to look again. An idle Canary waits for the watches, but for what came while its rollout ended."""
     if seen.deleted_at is not None:  # once we have let go, others' finalizers may hold it for long
         return SOON if acted or seen.guarded or status.weight > 0 else None
     if not status.active:
-        return SOON if acted else None
+        return SOON if acted or seen.status.active else None
     if status.phase not in READING:
         return SOON
     if seen.wiring.rival:

@@ -174,6 +174,10 @@ class TestComingBack:
         came_back = tick(seen).requeue_after
         assert (None if came_back is None else came_back.total_seconds()) == after
 
+    def test_is_once_more_when_a_rollout_has_ended_for_what_came_meanwhile(self) -> None:
+        ended = tick(a_snapshot(a_status(Phase.ROLLING_BACK, 0, found_replicas=4), spec={"retry": "another-1"}))
+        assert (ended.status.phase, ended.requeue_after) == (Phase.IDLE, timedelta(seconds=1))
+
 
 class TestAnInvalidSpec:
     PROBLEM = Problem("spec.dwell", "soon", "a duration")
