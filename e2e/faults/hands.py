@@ -145,3 +145,53 @@ async def at(trial: Trial, weight: int, within: float = 30) -> None:
         return await trial.weight() == weight
 
     await trial.until(reached, f"{weight}m", within=within)
+
+
+async def not_ready(trial: Trial, deployment: str, left: int) -> None:
+    """Wait until Kubernetes counts no more than so many ready pods."""
+
+    async def counted() -> bool:
+        status = cast("Json", (await trial.stage.api.get(trial.path("deployments", deployment)))["status"])
+        return int(str(status.get("readyReplicas") or 0)) <= left
+
+    await trial.until(counted, f"{deployment} to have {left} ready pods", within=20)
+
+
+async def pods_of(trial: Trial, deployment: str) -> list[Json]:
+    """List a Deployment's pods that are not leaving."""
+    found = cast("list[Json]", (await trial.stage.api.get(trial.path("pods")))["items"])
+    return [
+        pod
+        for pod in found
+        if cast("Json", cast("Json", pod["metadata"])["labels"]).get("app") == deployment
+        and "deletionTimestamp" not in cast("Json", pod["metadata"])
+    ]
+
+
+def revision(pod: Json) -> str:
+    """Give a pod's template hash."""
+    return str(cast("Json", cast("Json", pod["metadata"])["labels"]).get("pod-template-hash"))
+
+
+def named(pod: Json) -> str:
+    """Give a pod's name."""
+    return str(cast("Json", pod["metadata"])["name"])
+
+
+async def second(trial: Trial, number: int = 2) -> None:
+    """Wait until that rollout is under way."""
+
+    async def begun() -> bool:
+        return (await trial.rollout()).get("number") == number
+
+    await trial.until(begun, f"rollout {number}", within=30)
+
+
+async def outcomes(trial: Trial) -> list[str]:
+    """List how the rollouts ended."""
+    return [str(past["outcome"]) for past in await trial.history()]
+
+
+async def rollout_id(trial: Trial) -> str:
+    """Name the present rollout."""
+    return str((await trial.rollout())["id"])
