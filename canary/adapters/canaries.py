@@ -9,7 +9,7 @@ from typing import Final, cast
 from canary.adapters.api import Json
 from canary.adapters.watch import place
 from canary.adapters.workloads import at, unix
-from canary.core.manifest import last_valid, parse_spec, placeholder
+from canary.core.manifest import last_valid, parse_spec, placeholder, remains
 from canary.core.spec import CanarySpec
 from canary.core.status import CanaryStatus
 from canary.errors import InvalidSpec, Problem
@@ -29,7 +29,8 @@ def spec_of(obj: Json, saved: CanaryStatus) -> tuple[CanarySpec, tuple[Problem, 
             return last_valid(saved.rollout.spec, at(obj, "spec"), name), problems
     except InvalidSpec as error:
         problems = (*problems, *error.problems)
-    return placeholder(name), problems
+    kept = None if saved.rollout is None or not saved.active else remains(saved.rollout.spec, name)
+    return kept or placeholder(name), problems
 
 
 def names(obj: Mapping[str, object]) -> Iterable[tuple[str, str]]:

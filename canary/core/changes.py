@@ -14,6 +14,7 @@ from canary.core.facts import Facts
 from canary.core.gates import Gate, gates
 from canary.core.handover import stable_carries
 from canary.core.manifest import ORDERS, as_object, parse_spec
+from canary.core.obstacles import unreadable
 from canary.core.promotion import carries, release
 from canary.core.status import Phase, Reason
 from canary.errors import InvalidSpec, listed
@@ -27,7 +28,7 @@ def with_changes(facts: Facts) -> Facts:
 def _invalid_spec(facts: Facts) -> Facts:
     """Say once that the rollout goes on with the last valid spec."""
     told = {c.type: c.reason for c in facts.seen.status.conditions}
-    if not facts.seen.problems or told.get("Ready") == Reason.INVALID_SPEC:
+    if not facts.seen.problems or told.get("Ready") == Reason.INVALID_SPEC or unreadable(facts):
         return facts
     problems = listed(facts.seen.problems)
     message = f"The spec is invalid; the rollout goes on with the last valid one. {problems}."

@@ -26,7 +26,7 @@ from canary.core.facts import Facts
 from canary.core.gatecalls import gate_calls
 from canary.core.gather import gather
 from canary.core.intake import reading_due, scope_of
-from canary.core.manifest import as_object, parse_spec
+from canary.core.manifest import remains
 from canary.core.progressing import BAKING, PROGRESSING
 from canary.core.promoting import FINALISING, PROMOTING, ROLLING_BACK
 from canary.core.questions import Answers, FindBounds, Question, ReadCounters
@@ -34,7 +34,7 @@ from canary.core.rules import Rule, Turn
 from canary.core.snapshot import Snapshot
 from canary.core.starting import IDLE
 from canary.core.status import MOVES, CanaryStatus, Phase, Reason, Told
-from canary.errors import InvalidSpec, listed
+from canary.errors import listed
 
 CHAINS: Final[Mapping[Phase, tuple[Rule, ...]]] = MappingProxyType(
     {
@@ -143,17 +143,11 @@ def advance(facts: Facts) -> Turn:
 
 
 def _followable(seen: Snapshot) -> bool:
-    """Tell whether there is a spec to follow: the object's, or the last valid one of the rollout that runs."""
+    """Tell whether there is a spec to follow: the object's, or that of the rollout that runs, or what remains of it."""
     rollout = seen.status.rollout
     if not seen.problems:
         return True
-    if not seen.status.active or rollout is None:
-        return False
-    try:
-        parse_spec(as_object(rollout.spec, seen.key.name))
-    except InvalidSpec:  # valid for another version of this program
-        return False
-    return True
+    return seen.status.active and rollout is not None and remains(rollout.spec, seen.key.name) is not None
 
 
 def _refused(seen: Snapshot) -> Decision:

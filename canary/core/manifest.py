@@ -78,6 +78,28 @@ def last_valid(spec: Mapping[str, object], now: Mapping[str, object], name: str)
         return parse_spec(as_object(spec, name))
 
 
+def remains(spec: Mapping[str, object], name: str) -> CanarySpec | None:
+    """Read of an invalid spec what a retreat needs: whose traffic it is, and how its release is copied and scaled.
+
+    None where not even the wiring can be read. Its gates are nobody's promise: nothing may be judged by them.
+    """
+    wiring = {key: spec[key] for key in ("service", "stable", "canary", "route") if key in spec}
+    kept: dict[str, object] = {**wiring, "gates": {"successRate": {"min": "99%"}}}
+    for key in ("promotion", "scaling", "interval", "stepTimeout"):
+        if key in spec and is_valid({**kept, key: spec[key]}, name):
+            kept[key] = spec[key]
+    return parse_spec(as_object(kept, name)) if is_valid(kept, name) else None
+
+
+def is_valid(spec: Mapping[str, object], name: str) -> bool:
+    """Tell whether this version of the program can follow a spec."""
+    try:
+        parse_spec(as_object(spec, name))
+    except InvalidSpec:
+        return False
+    return True
+
+
 def placeholder(name: str) -> CanarySpec:
     """Make a spec for where an idle Canary's own cannot be followed; its problems keep everyone from using it."""
     # leaves room for the suffixes; a Service's name has no dots

@@ -8,8 +8,10 @@ from datetime import timedelta
 
 from canary.core.facts import Facts
 from canary.core.hiding import hiding
-from canary.core.rules import Turn, at_weight, retreat, stay
+from canary.core.manifest import is_valid
+from canary.core.rules import Turn, at_weight, retreat, stay, withdraw
 from canary.core.status import Reason
+from canary.errors import listed
 
 LET_GO = timedelta(seconds=60)  # how long a deleted Canary waits for a stable without ready pods
 
@@ -49,6 +51,17 @@ def yield_to_rival(facts: Facts) -> Turn:
     rival = facts.seen.wiring.rival
     message = f"Canary {rival} is older and claims the same Service, Deployment or split; this one touches nothing."
     return stay(facts, Reason.CONFLICT, message)
+
+
+def unreadable(facts: Facts) -> bool:
+    """Tell whether not even the spec that the rollout follows is valid: it was, for another version of this program."""
+    return bool(facts.seen.problems) and not is_valid(facts.rollout.spec, facts.seen.key.name)
+
+
+def take_back(facts: Facts) -> Turn:
+    """Take back what can be neither judged nor ended as its user meant it; it may start again under a valid spec."""
+    problems = listed(facts.seen.problems)
+    return withdraw(facts, f"{facts.rollout.id} follows a spec that this version cannot read: {problems}.")
 
 
 def miswired(facts: Facts) -> bool:

@@ -39,6 +39,8 @@ from canary.core.obstacles import (
     let_go,
     miswired,
     not_ours,
+    take_back,
+    unreadable,
     wiring_trouble,
     yield_to_rival,
 )
@@ -235,6 +237,7 @@ def promote(facts: Facts) -> Turn:
 _FIRST = (
     Rule(happening=Happening.DELETED, when=deleted, follow=let_go, then="weight 0, then the object goes"),
     Rule(happening=Happening.CONFLICT, when=conflict, follow=yield_to_rival, then="held, nothing is touched"),
+    Rule(happening=Happening.UNREADABLE, when=unreadable, follow=take_back, then="RollingBack at once (Superseded)"),
     Rule(happening=Happening.ABORTED, when=aborted, follow=fail_aborted, then="RollingBack at once (Aborted)"),
     Rule(happening=Happening.FAILED, when=failed, follow=fail_judged, then="RollingBack at once, with the culprits"),
     Rule(

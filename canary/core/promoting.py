@@ -17,7 +17,16 @@ from canary.core.hazards import (
     pods_lost,
     superseded_by,
 )
-from canary.core.obstacles import conflict, deleted, hold_not_ours, let_go, not_ours, yield_to_rival
+from canary.core.obstacles import (
+    conflict,
+    deleted,
+    hold_not_ours,
+    let_go,
+    not_ours,
+    take_back,
+    unreadable,
+    yield_to_rival,
+)
 from canary.core.rules import (
     Happening,
     Rule,
@@ -210,6 +219,12 @@ _NOT_OURS = Rule(
 PROMOTING = (
     Rule(happening=Happening.DELETED, when=deleted, follow=let_go, then="weight 0, then the object goes"),
     _CONFLICT,
+    Rule(
+        happening=Happening.UNREADABLE,
+        when=unreadable,
+        follow=take_back,
+        then="RollingBack (Superseded), stable restored",
+    ),
     Rule(
         happening=Happening.ABORTED, when=aborted, follow=fail_aborted, then="RollingBack, stable's template restored"
     ),

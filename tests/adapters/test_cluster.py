@@ -409,6 +409,19 @@ class TestInvalid:
             await seen_by(cluster, WEB, meta(patched)["resourceVersion"])
             seen = await look(cluster)
         assert {"spec.steps", "spec.service"} <= {problem.field for problem in seen.problems}
+        assert seen.spec.service == "web", "a placeholder"
+
+    async def test_of_a_record_that_another_version_could_read_the_wiring_is_left(self, lax: Neighbourhood) -> None:
+        async with lax.followed() as cluster:
+            seen = await started(lax, cluster)
+            assert seen.status.rollout is not None
+            spec = {**seen.status.rollout.spec, "steps": ["2x"], "stepTimeout": "9m", "route": {"name": "mine"}}
+            spoilt = replace(seen.status, rollout=replace(seen.status.rollout, spec=spec))
+            await cluster.save_status(seen, decided(spoilt))
+            patched = await lax.anybody.patch(f"{CANARIES}/web", {"spec": {"steps": ["2x"]}})
+            await seen_by(cluster, WEB, meta(patched)["resourceVersion"])
+            seen = await look(cluster)
+        assert (seen.spec.route_name, seen.spec.step_timeout) == ("mine", timedelta(minutes=9))
 
 
 def labelled(obj: Json, **fields: object) -> Json:

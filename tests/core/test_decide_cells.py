@@ -14,6 +14,7 @@ from canary.core.snapshot import Snapshot, Wiring
 from canary.core.spec import Weight
 from canary.core.status import Outcome, Phase, Reason
 from canary.core.unanswered import OpenRequests
+from canary.errors import Problem
 from tests.build import (
     BAD,
     DOWN,
@@ -91,6 +92,14 @@ def asked(seen: Snapshot, **spec: object) -> Snapshot:
     return replace(seen, spec=other.spec, raw_spec=other.raw_spec, status=other.status, saved=other.saved)
 
 
+def spoilt(seen: Snapshot) -> Snapshot:
+    """Look at the same after an upgrade to a version that can follow neither the object's spec nor the rollout's."""
+    found = replace(seen, problems=(Problem("spec.steps", "2x", "a list"),))
+    if seen.status.rollout is None:
+        return found
+    return changed(found, spec={**seen.status.rollout.spec, "steps": ["2x"]})
+
+
 LATE = timedelta(minutes=30)
 
 
@@ -108,6 +117,14 @@ def first(phase: Phase) -> dict[Happening, Cell]:
         ),
         Happening.CONFLICT: Cell(
             seen=replace(rest, wiring=RIVAL), phase=phase, weight=weight, reason=Reason.CONFLICT, says="web-older"
+        ),
+        Happening.UNREADABLE: Cell(
+            seen=spoilt(rest),
+            phase=ROLLING_BACK,
+            weight=0,
+            reason=Reason.SUPERSEDED,
+            effects=(SetWeights,),
+            says="web-c2-1 follows a spec that this version cannot read: spec.steps",
         ),
         Happening.ABORTED: Cell(
             seen=asked(rest, abort="web-c2-1"),
@@ -408,6 +425,14 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
             weight=1000,
             reason=Reason.CONFLICT,
         ),
+        Happening.UNREADABLE: Cell(
+            seen=spoilt(at_rest(PROMOTING)),
+            phase=ROLLING_BACK,
+            weight=0,
+            reason=Reason.SUPERSEDED,
+            effects=(SetWeights, SetTemplate),
+            says="this version cannot read",
+        ),
         Happening.ABORTED: Cell(
             seen=asked(at_rest(PROMOTING), abort="web-c2-1"),
             phase=ROLLING_BACK,
@@ -516,6 +541,7 @@ def with_history(seen: Snapshot) -> Snapshot:
 
 BESIDE: Mapping[Happening, Callable[[Snapshot], Snapshot]] = {
     Happening.MISWIRED: lambda seen: replace(seen, wiring=Wiring(missing_services=("web",))),
+    Happening.UNREADABLE: lambda seen: spoilt(seen) if seen.status.active else seen,
     Happening.FIRST_SIGHT: lambda seen: seen,
     Happening.RETRIED: lambda seen: asked(with_history(seen), retry="web-c0-1"),
     Happening.WAITING: lambda seen: with_canary(asked(seen, paused=True), revision="c3"),

@@ -90,10 +90,10 @@ def test_an_illegal_move_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
         tick(a_snapshot(a_status(Phase.IDLE, 0), canary=canary("c2")))
 
 
-def test_a_rollout_whose_own_spec_is_unreadable_is_left_as_it_is() -> None:
+def test_a_rollout_of_which_not_even_the_wiring_can_be_read_is_left_as_it_is() -> None:
     status = a_status(Phase.PROGRESSING, 100)
     assert status.rollout is not None
-    rollout = replace(status.rollout, spec={**status.rollout.spec, "steps": ["2x"]})
+    rollout = replace(status.rollout, spec={**status.rollout.spec, "stable": ["2x"]})
     seen = a_snapshot(replace(status, rollout=rollout), problems=(PROBLEM,))
     decision = tick(replace(seen, status=replace(seen.status, rollout=rollout)))
     assert (decision.status.weight, decision.status.phase) == (100, Phase.PROGRESSING)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from canary.core.fields import LONGEST_NAME, NAME
-from canary.core.manifest import as_object, last_valid, parse_spec, placeholder
+from canary.core.manifest import as_object, last_valid, parse_spec, placeholder, remains
 from canary.core.spec import (
     Approval,
     CanarySpec,
@@ -28,6 +28,8 @@ from canary.core.spec import (
 )
 from canary.errors import InvalidSpec
 from tests.canaries import BAD, GOOD, a_canary, a_webhook, with_gates
+
+WIRED = {"service": "web", "stable": {"service": "web-stable"}, "canary": {"service": "web-canary"}}
 
 
 def problems(obj: Mapping[str, object]) -> dict[str, str]:
@@ -302,3 +304,19 @@ def test_what_is_parsed_keeps_every_rule(
     assert list(spec.steps) == sorted(set(spec.steps))
     assert 0 < spec.steps[0] <= spec.steps[-1] == 1000
     assert timedelta(seconds=1) <= spec.interval <= min(spec.dwell, spec.bake, spec.step_timeout)
+
+
+def test_of_an_invalid_spec_the_wiring_and_what_a_retreat_needs_remain() -> None:
+    spec = {**WIRED, "steps": ["2x"], "gates": {}, "promotion": {"mode": "CopyImages"}, "scaling": {"mode": "Often"}}
+    found = remains(spec, "web")
+    assert found is not None
+    assert (found.canary.deployment, found.promotion, found.scaling) == (
+        "web-canary",
+        PromotionMode.COPY_IMAGES,
+        ScalingMode.MATCH,
+    )
+
+
+@pytest.mark.parametrize("key", ["service", "stable", "canary", "route"])
+def test_of_a_spec_with_another_wiring_nothing_remains(key: str) -> None:
+    assert remains({**WIRED, key: "Nobody?"}, "web") is None
