@@ -1,6 +1,6 @@
 """The controller as one: watches, workers and the resync under one TaskGroup, and only while the lease is held.
 
-Built by `cli.run`. It stops as one: when any part ends, all end; a tick in progress is cut at its next await, which
+Built by `cli.process`. It stops as one: when any part ends, all end; a tick in progress is cut at its next await, which
 is safe because the status is saved before any effect.
 """
 

@@ -21,7 +21,7 @@ PATIENCE = timedelta(seconds=9)  # for the answers of one tick; longer than one 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything a tick needs. Built by `cli.run`; tests and the simulator build another."""
+    """Everything a tick needs. Built by `cli.process`; tests and the simulator build another."""
 
     cluster: Cluster
     oracle: Oracle
