@@ -1,4 +1,4 @@
-"""What the loop needs from outside, in its own words. Adapters meet these structurally; only `cli.process` joins the two.
+"""What the loop needs from outside, in its own words. Adapters meet these structurally; `cli.process` joins the two.
 
 Four ports are enough, because questions and effects are data: a new kind of gate or deed adds a case, not a method.
 """
