@@ -181,7 +181,7 @@ class ApiProxy:
     def _met(self, request: web.Request, *, after: bool) -> Toxin | None:
         for toxin in self._toxins:
             if toxin.after == after and toxin.hits(request.method, request.path_qs, ""):
-                toxin.met.append((asyncio.get_running_loop().time(), _verb(request), request.path))
+                toxin.met.append((asyncio.get_running_loop().time(), _verb(request), request.path_qs))
                 if toxin.times is not None:
                     toxin.times -= 1
                     if toxin.times <= 0:
