@@ -25,7 +25,7 @@ from canary.adapters.probes import Probes
 from canary.adapters.prometheus import Access, Prometheus
 from canary.adapters.webhooks import Notifier, Webhooks, notice_body
 from canary.core.decision import Decision, Notice
-from canary.core.snapshot import Key, Snapshot
+from canary.core.snapshot import Snapshot
 from canary.errors import CanaryError, NotFound
 from canary.runtime.ask import Oracle
 from canary.runtime.clock import SystemClock
@@ -156,11 +156,9 @@ class Process:
             tasks = [group.create_task(self.cluster.follow())]
             async with self._leadership(group):
                 tasks.append(group.create_task(lead(self.world, self.queue, self.cluster.keys, self.cluster.ready())))
-                left = await self._let_go()
+                await self._let_go()
             for task in tasks:
                 task.cancel()
-        if left:
-            raise StillGuarded(f"not let go within {PATIENCE:.0f} s: {', '.join(map(str, left))}; the log says why")
 
     async def _stand_down(self) -> None:
         name, namespace = self._settings.stand_down, self._settings.lease_namespace
@@ -171,15 +169,17 @@ class Process:
             await self._api.patch(path, {"spec": {"replicas": 0}})
         log.info("controller.stood_down", deployment=name)
 
-    async def _let_go(self) -> list[Key]:
-        """Wait until no Canary is guarded, for as long as the worst of them may take; names those that still are."""
-        with contextlib.suppress(TimeoutError):
+    async def _let_go(self) -> None:
+        """Wait until no Canary is guarded, for as long as the worst of them may take. Raises StillGuarded."""
+        try:
             async with asyncio.timeout(PATIENCE):
                 await self.cluster.ready()
                 while self.cluster.guarded():  # noqa: ASYNC110 - the watch tells of objects, not of their sum
                     await asyncio.sleep(LOOK)
-                log.info("canaries.let_go", count=len(self.cluster.keys()))
-        return self.cluster.guarded()
+        except TimeoutError:
+            left = ", ".join(map(str, self.cluster.guarded())) or "any, for they could not be listed"
+            raise StillGuarded(f"within {PATIENCE:g} s these were not let go: {left}; the log says why") from None
+        log.info("canaries.let_go", count=len(self.cluster.keys()))
 
     @contextlib.asynccontextmanager
     async def _leadership(self, group: asyncio.TaskGroup) -> AsyncIterator[None]:

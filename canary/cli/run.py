@@ -23,7 +23,7 @@ from canary.runtime.telemetry import configure_log
 
 log = structlog.get_logger()
 
-LOST = 3
+UNFINISHED, LOST = 1, 3
 HEADER = 8  # letters of a wrong header that are shown
 UNASKED = "http://127.0.0.1:9"
 
@@ -37,6 +37,7 @@ async def control(settings: Settings) -> int:
         await _serve(settings)
     except asyncio.CancelledError:
         log.info("controller.stopped")
+        return UNFINISHED if settings.leave else 0
     except ExceptionGroup as group:
         expected, bugs = group.split(CanaryError)
         if expected is None or bugs is not None:

@@ -23,7 +23,7 @@ from canary.adapters.lease import Term
 from canary.adapters.prometheus import Access
 from canary.cli import main
 from canary.cli.process import LEASE, Settings, StillGuarded
-from canary.cli.run import LOST, _headers, control
+from canary.cli.run import LOST, UNFINISHED, _headers, control
 from canary.errors import CanaryError, Forbidden, NotFound, veiled
 from canary.lab.apiserver.faults import Fault
 from canary.runtime.clock import SystemClock
@@ -282,6 +282,24 @@ class TestLeaving:
         async with running(settings(near, leave=True), lines) as run:
             with pytest.raises(StillGuarded, match=r"town/web"):
                 await run.task
+
+    async def test_what_cannot_be_listed_is_not_taken_for_let_go(
+        self, near: Neighbourhood, lines: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("canary.cli.process.PATIENCE", 0.5)
+        near.plane.faults.add(Fault(answer=403, path=".*/canaries", agent="canary"))
+        async with running(settings(near, leave=True, namespaces=()), lines) as run:
+            with pytest.raises(StillGuarded, match="could not be listed"):
+                await run.task
+
+    async def test_one_that_is_stopped_before_its_end_has_failed(
+        self, near: Neighbourhood, lines: list[EventDict]
+    ) -> None:
+        await held_by_another(near)
+        async with running(settings(near, leave=True, lease_namespace="default"), lines) as run:
+            await asyncio.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert await run.task == UNFINISHED
 
     async def test_without_our_definition_there_is_nothing_to_let_go(
         self, tmp_path: Path, lines: list[EventDict]
