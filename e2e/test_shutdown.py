@@ -1,6 +1,7 @@
-"""How a controller ends and another takes over, on both control planes: in time, with nothing half done.
+"""How a controller ends and another takes over, on the embedded control plane: in time, with nothing half done.
 
-The scenes of one plane are played at once, each with controllers of its own for a namespace of its own.
+The scenes are played at once, each with controllers of its own for a namespace of its own. Those of the real control
+plane are rows of the faults (`faults.rows.leaders` and `controlplane`).
 """
 
 import asyncio
@@ -19,9 +20,7 @@ from canary.adapters.api import Json
 from canary.lab import seed
 from canary.lab.apiserver.faults import Fault
 from canary.lab.apiserver.plane import EmbeddedPlane
-from canary.lab.controlplane import PlaneFailed, choose
 from canary.lab.lab import Lab, LabSettings
-from canary.lab.realplane import RealPlane
 from e2e.stage import SECOND, Controller, Scene, Stage
 from e2e.weights import RISE, Weights
 
@@ -268,19 +267,10 @@ async def while_the_api_server_hangs(town: Town) -> str:
 async def hanging(town: Town) -> AsyncIterator[None]:
     """Let the API server take requests and never answer them."""
     plane = town.lab.plane
-    match plane:
-        case EmbeddedPlane():
-            fault = plane.faults.add(Fault(answer="hang", agent="canary/|canary$"))
-            yield
-            plane.faults.remove(fault)
-        case RealPlane():
-            plane.processes["kube-apiserver"].freeze()
-            try:
-                yield
-            finally:
-                plane.processes["kube-apiserver"].thaw()
-        case _:
-            raise AssertionError(plane)
+    assert isinstance(plane, EmbeddedPlane)
+    fault = plane.faults.add(Fault(answer="hang", agent="canary/|canary$"))
+    yield
+    plane.faults.remove(fault)
 
 
 async def answers(scene: Scene) -> bool:
@@ -313,7 +303,7 @@ TOGETHER: tuple[Play, ...] = (
 SCENES: tuple[Play, ...] = (*TOGETHER, while_the_api_server_hangs)  # the last one stops the town, when it is quiet
 
 
-async def play_all(plane: str, home: Path) -> dict[str, tuple[str, str]]:
+async def play_all(home: Path) -> dict[str, tuple[str, str]]:
     """Play the scenes; returns what each measured, and what went wrong in it."""
     found: dict[str, tuple[str, str]] = {}
 
@@ -325,7 +315,7 @@ async def play_all(plane: str, home: Path) -> dict[str, tuple[str, str]]:
         except Exception:  # noqa: BLE001 - told by the scene's own test
             found[scene.__name__] = ("", traceback.format_exc())
 
-    async with Town(plane, home) as town:
+    async with Town("embedded", home) as town:
         last = asyncio.create_task(play(while_the_api_server_hangs, town))
         await asyncio.gather(*(play(scene, town) for scene in TOGETHER))
         town.quiet.set()
@@ -333,15 +323,10 @@ async def play_all(plane: str, home: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-@pytest.fixture(scope="session", params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)])
-def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
-    """Play all scenes on one plane."""
-    plane, home = str(request.param), tmp_path_factory.mktemp(str(request.param))
-    try:
-        choose(plane, home)
-    except PlaneFailed as missing:
-        pytest.skip(missing.hint)
-    return asyncio.run(play_all(plane, home))
+@pytest.fixture(scope="session")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """Play all scenes."""
+    return asyncio.run(play_all(tmp_path_factory.mktemp("shutdown")))
 
 
 @pytest.mark.timeout(300)
