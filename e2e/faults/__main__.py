@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from e2e.faults.outcome import Outcome
 from e2e.faults.play import play
 from e2e.faults.report import render
@@ -45,6 +47,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, help="where logs are kept; default: nowhere")
     parser.add_argument("--docs", action="store_true", help="write docs/faults.json and docs/faults.md")
     given = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # the lab's; stdout is for JSON
     outcomes = play(given.rows, lambda line: print(line, file=sys.stderr, flush=True), given.home)  # noqa: T201 - a command
     json.dump(documents(outcomes), sys.stdout, indent=2)
     if given.docs:
