@@ -23,7 +23,7 @@ async def unconfirmed(trial: Trial, reply: Reply, reason: str) -> None:
         await trial.stays(10, 100)
         message = str((await trial.status())["message"])
         assert len(message) <= 512, len(message)
-        trial.see(f"{reason}, {ticked(trial) - ticks} ticks in 10 s: {message}")
+        trial.see(f"{reason}, {ticked(trial) - ticks} ticks in 10 s: {message[:120]}")
         hooks.answers["gate"] = replies.yes
         await trial.goes_on()
     assert await trial.told(reason) == 1
