@@ -5,6 +5,7 @@ own and decides nothing. Typed models are left out on purpose: they cost 32 MB a
 """
 
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias, cast
@@ -19,6 +20,7 @@ from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.incluster_config import load_incluster_config
 from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
 
+from canary.adapters.kubeconfig import DEFAULT, current_context, files
 from canary.errors import (
     CanaryError,
     ClusterUnreachable,
@@ -174,10 +176,14 @@ class Api:
 
 
 async def _load(kubeconfig: Path | None, settings: Configuration) -> None:
-    if kubeconfig is not None and not kubeconfig.exists():
-        raise FileNotFoundError(f"there is no kubeconfig at {kubeconfig}")
-    file = None if kubeconfig is None else str(kubeconfig)
-    loader: KubeConfigLoader = await load_kube_config(config_file=file, client_configuration=settings)
+    found = files(kubeconfig)
+    if not found:
+        raise FileNotFoundError(f"there is no kubeconfig at {kubeconfig or DEFAULT}")
+    loader: KubeConfigLoader = await load_kube_config(
+        config_file=os.pathsep.join(map(str, found)),
+        context=current_context(kubeconfig) or None,
+        client_configuration=settings,
+    )
     if loader.provider is None and not hasattr(loader, "exec_plugin_expiry"):
         return
 

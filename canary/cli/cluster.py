@@ -3,17 +3,14 @@
 It reads and patches what a user may, and decides nothing. A `Target` without a namespace means the kubeconfig's own.
 """
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
-
-import yaml
 
 from canary.adapters import workloads
 from canary.adapters.api import JSON_PATCH, Api, Json
+from canary.adapters.kubeconfig import context_namespace
 from canary.cli.looks import Look
 from canary.cli.options import Target
 from canary.core.record import parse_status
@@ -34,7 +31,10 @@ class Cluster:
 
     async def canaries(self, *, everywhere: bool = False) -> list[Json]:
         """List the Canaries, by namespace and name."""
-        answer = await self.api.get(self.path(everywhere=everywhere))
+        try:
+            answer = await self.api.get(self.path(everywhere=everywhere))
+        except NotFound as error:
+            raise _unserved(error) from error
         found = cast("list[Json]", answer.get("items") or [])
         return sorted(found, key=lambda obj: (key_of(obj).namespace, key_of(obj).name))
 
@@ -45,9 +45,7 @@ class Cluster:
         except NotFound as error:
             if f'"{name}" not found' in error.hint:
                 raise NotFound(f"there is no Canary {name!r} in namespace {self.namespace}") from error
-            raise NotFound(
-                f"the cluster knows no Canaries: CRD canaries.canary.dev is missing ({error.hint})"
-            ) from error
+            raise _unserved(error) from error
 
     async def look(self, name: str, *, deployment: bool = True) -> Look:
         """Look at a Canary and, if asked, at which revision its canary Deployment carries. Raises NotFound."""
@@ -93,6 +91,11 @@ class Cluster:
         return workloads.revision(deployment, workloads.templates(deployment, replicasets))
 
 
+def _unserved(error: NotFound) -> NotFound:
+    crd = "the CustomResourceDefinition canaries.canary.dev is not installed"
+    return NotFound(f"the cluster knows no Canaries, for {crd}: install the chart first ({error.hint})")
+
+
 def key_of(obj: Json) -> Key:
     """Name an object."""
     meta = workloads.at(obj, "metadata")
@@ -108,19 +111,3 @@ async def connected(target: Target) -> AsyncIterator[Cluster]:
         yield Cluster(api, namespace)
     finally:
         await api.close()
-
-
-def context_namespace(kubeconfig: Path | None) -> str:
-    """Read the namespace of the kubeconfig's current context; "" where there is none."""
-    current = ""
-    contexts: dict[str, Json] = {}
-    for file in str(kubeconfig or Path.home() / ".kube" / "config").split(os.pathsep):
-        try:
-            parsed = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):  # whoever connects says what is wrong with it
-            continue
-        config = parsed if isinstance(parsed, dict) else {}
-        current = current or str(config.get("current-context") or "")
-        for entry in cast("list[Json]", config.get("contexts") or []):
-            contexts.setdefault(str(entry.get("name")), cast("Json", entry.get("context") or {}))
-    return str(contexts.get(current, {}).get("namespace") or "")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 import canary
 from canary.cli import COMMANDS, main
 from canary.errors import CanaryError
-from tests.cli.town import Town, a_running
+from tests.cli.town import Town, a_running, serving
 
 HEAVY = ("kubernetes", "aiohttp", "rich", "httpx", "requests", "prometheus_api_client", "canary.lab", "canary.adapters")
 
@@ -99,6 +100,14 @@ def test_a_server_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> No
     assert result.stderr.startswith("error: GET /apis/canary.dev/v1alpha1/namespaces/default/canaries: ")
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """Give a cluster in which nobody has installed the chart."""
+    with serving(tmp_path_factory.mktemp("bare")) as server:
+        server.run(server.api.delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/canaries.canary.dev"))
+        yield server.town()
+
+
 def test_the_module_is_the_command() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "canary", "--version"], capture_output=True, text=True, check=True, timeout=30
@@ -121,6 +130,29 @@ def test_the_namespace_is_the_kubeconfigs(town: Town, tmp_path: Path) -> None:
     own.write_text(yaml.safe_dump(config))
     lines = town.canary("status", env={"CANARY_NAMESPACE": "", "CANARY_KUBECONFIG": str(own)}).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["NAME", "web"]
+
+
+def test_kubeconfig_may_be_a_list(town: Town, tmp_path: Path) -> None:
+    town.found()
+    (tmp_path / "first").write_text("apiVersion: v1\nkind: Config\n")
+    several = f"{tmp_path / 'first'}:{tmp_path / 'none'}:{town.server.kubeconfig}"
+    assert "web" in town.canary("status", env={"CANARY_KUBECONFIG": "", "KUBECONFIG": several}).stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("status", 1),
+        ("status web", 1),
+        ("start web --image web:2", 1),
+        ("pause web", 1),
+        ("wait web", 15),
+    ],
+)
+def test_a_cluster_without_canaries_says_what_is_missing(bare: Town, command: str, code: int) -> None:
+    ended = bare.canary(*command.split())
+    assert "canaries.canary.dev is not installed" in ended.stderr
+    assert (ended.exit_code, "Traceback" in ended.output) == (code, False)
 
 
 def test_colours_are_for_terminals(town: Town) -> None:
