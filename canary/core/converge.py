@@ -144,7 +144,7 @@ def _template_repaired(facts: Facts, effects: tuple[Effect, ...]) -> tuple[Notic
         f"{stable.name} was changed{who} to revision {stable.revision} while {release} is promoted to it;"
         f" the template of {release} is put back."
     )
-    return (Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True, recurring=True),)
+    return (Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True, recurring=True, deed=True),)
 
 
 def _unwritten(before: CanaryStatus, facts: Facts, split: Split) -> bool:
@@ -163,7 +163,7 @@ def _split_repaired(before: CanaryStatus, facts: Facts, effects: tuple[Effect, .
         return ()
     if split is None:
         message = f"TrafficSplit {spec.route_name} was gone; it is created again at {show_weight(facts.status.weight)}."
-        return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True, recurring=True),)
+        return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True, recurring=True, deed=True),)
     as_before = facts.own_backends and split.weights[spec.canary.service] == before.weight and split.exact
     if split.editor == FIELD_MANAGER or as_before or _unwritten(before, facts, split):
         return ()
@@ -171,4 +171,4 @@ def _split_repaired(before: CanaryStatus, facts: Facts, effects: tuple[Effect, .
     live = ", ".join(f"{name} {show_weight(weight)}" for name, weight in sorted(split.weights.items())) or "no backends"
     wanted = f"{spec.canary.service} {show_weight(before.weight)}"
     message = f"TrafficSplit {split.name} was changed{who} to {live}, where {wanted} was meant; it is put back."
-    return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True, recurring=True),)
+    return (Notice(reason=Reason.SPLIT_RESTORED, message=message, warning=True, recurring=True, deed=True),)

@@ -70,13 +70,15 @@ class Notice:
     """One sentence for people, with the numbers in it.
 
     `recurring` where it says only why a rollout waits, or what somebody does to it: that may come again and again, and
-    need not be told each time. A decision never is.
+    need not be told each time. A decision never is. `deed` where it says what was put back: only once it was, for what
+    we saw may have been old.
     """
 
     reason: Reason
     message: str
     warning: bool = False
     recurring: bool = False
+    deed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

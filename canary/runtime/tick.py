@@ -5,7 +5,7 @@ Called by `worker` with one key at a time. Errors are the worker's to sort; a ti
 nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from canary.core.decide import decide, questions
@@ -54,9 +54,11 @@ async def _act(seen: Snapshot, decision: Decision, world: World, begun: float) -
     if decision.save:
         seen = await world.cluster.save_status(seen, decision)
     world.ledger.keep(seen, decision, begun)
+    told = replace(decision, notices=tuple(notice for notice in decision.notices if not notice.deed))
     try:
         for effect in decision.effects:
             await world.cluster.perform(seen, effect)
+        told = decision
     finally:
         # also where an effect failed: the status is saved, so no later tick would find the change of reason again
-        world.herald.tell(seen, decision, timedelta(seconds=world.clock.monotonic() - begun))
+        world.herald.tell(seen, told, timedelta(seconds=world.clock.monotonic() - begun))

@@ -99,6 +99,17 @@ class TestWhenItFails:
         told = [notice.reason for _, decision, _ in all_of_it.crier.told for notice in decision.notices]
         assert told.count(Reason.STEP_TIMEOUT) == 1
 
+    async def test_that_the_split_was_put_back_is_told_once_it_was(self, all_of_it: Everything) -> None:
+        all_of_it.holds(a_snapshot(split=BY_HAND))
+        all_of_it.town.trouble("SetWeights", Conflict("what was seen is old"))
+        with pytest.raises(Conflict):
+            await tick(WEB, all_of_it.world)
+        told = [[notice.reason for notice in decision.notices] for _, decision, _ in all_of_it.crier.told]
+        await tick(WEB, all_of_it.world)
+        _, again, _ = all_of_it.crier.told[-1]
+        assert Reason.SPLIT_RESTORED not in told[-1]
+        assert Reason.SPLIT_RESTORED in [notice.reason for notice in again.notices]
+
     @pytest.mark.parametrize("word", ["save", "SetWeights"])
     @pytest.mark.parametrize("error", [Forbidden("may not patch"), Rejected("not like that")])
     async def test_a_write_that_the_api_server_does_not_let_us_do_is_told_to_people(
