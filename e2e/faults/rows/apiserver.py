@@ -1,6 +1,7 @@
 """What the API server answers on a bad day, seen by one controller through its proxy."""
 
 import asyncio
+import json
 from itertools import pairwise
 
 from e2e.faults.apiproxy import Toxin
@@ -188,6 +189,31 @@ async def api_watches_silent_bad_release(trial: Trial) -> None:
     with trial.recovering():
         await trial.rolled_back("SuccessRate", within=60)
     trial.see(f"rolled back after {trial.outcome.recovery} s")
+
+
+@fault(
+    "API server",
+    "cuts its watches and answers the next lists from an old cache, of before the release",
+    wanted="Nothing is begun anew, nobody is blamed; goes on",
+)
+async def api_old_lists(trial: Trial) -> None:
+    await trial.adopt()
+    kinds = ("canaries", "deployments", "trafficsplits")
+    old = {kind: json.dumps(await trial.stage.api.get(trial.path(kind))).encode() for kind in kinds}
+    await trial.ship(RELEASE="2")
+    await trial.at_least(100)
+    begun = await trial.rollout()
+    toxins = [
+        trial.proxy.add(Toxin(answer=200, body=old[kind], path=rf".*/{kind}\?(?!.*watch)", times=1)) for kind in kinds
+    ]
+    trial.proxy.cut()
+    await trial.goes_on()
+    assert [len(toxin.met) for toxin in toxins] == [1, 1, 1]
+    past = await trial.promoted()
+    assert past["id"] == begun["id"], past
+    told = [await trial.told(reason) for reason in ("NewRevision", "SplitRestored", "StableChanged")]
+    assert told == [1, 0, 0], told
+    trial.see("the same rollout went on")
 
 
 @fault("API server", "answers each request after 2 s", wanted="Goes on at that pace; a bad release is caught")
