@@ -142,7 +142,9 @@ async def at(trial: Trial, weight: int, within: float = 30) -> None:
     """Wait until the live split gives the canary exactly this weight."""
 
     async def reached() -> bool:
-        return await trial.weight() == weight
+        with contextlib.suppress(NotFound):  # it may have been deleted
+            return await trial.weight() == weight
+        return False
 
     await trial.until(reached, f"{weight}m", within=within)
 
