@@ -18,6 +18,7 @@ from canary.adapters.discovery import prometheus_url
 from canary.adapters.prometheus import Access, Prometheus, shown
 from canary.cli.options import DURATION
 from canary.cli.process import LEASE, Process, Settings
+from canary.cli.threads import DaemonThreads
 from canary.errors import CanaryError, LeaseLost
 from canary.runtime.telemetry import configure_log
 
@@ -30,9 +31,10 @@ UNASKED = "http://127.0.0.1:9"
 
 async def control(settings: Settings) -> int:
     """Run until a signal ends it; returns the exit code. Raises CanaryError where it cannot begin or go on."""
-    task = asyncio.current_task()
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    loop.set_default_executor(DaemonThreads())
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: task.cancel() if task is not None else None)
+        loop.add_signal_handler(number, lambda: task.cancel() if task is not None else None)
     try:
         await _serve(settings)
     except asyncio.CancelledError:
