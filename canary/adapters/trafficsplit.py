@@ -7,6 +7,7 @@ is read from the schema that the API server serves.
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final, cast
@@ -83,12 +84,11 @@ def milliunits(weight: object) -> int | None:
         return None
     try:
         found = _QUANTITY.fullmatch(str(weight))
-        number = Fraction(found[1]) if found is not None else None
-    except ValueError:  # thousands of digits
+    except ValueError:  # an integer of thousands of digits
         return None
-    if found is None or number is None:
+    if found is None:
         return None
-    unit = found[2]
+    number, unit = Fraction(Decimal(found[1])), found[2]
     amount = number * (_UNITS[unit] if unit in _UNITS else Fraction(10) ** int(unit[1:]))
     return math.ceil(amount * FULL) if amount < MOST else None
 

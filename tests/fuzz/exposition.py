@@ -147,7 +147,7 @@ def read_back(labels: list[tuple[str, str]], requests: int) -> None:
 GRAMMAR: Final = re.compile(
     r"(?P<sign>[+-]?)(?P<number>\d+\.\d+|\d+\.?|\.\d+)(?P<unit>[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+|)", re.ASCII
 )
-EXACTLY: Final = Context(prec=400)
+SHARES: Final = Context(prec=60)
 
 
 def quantity(weight: object) -> Decimal | None:
@@ -155,7 +155,7 @@ def quantity(weight: object) -> Decimal | None:
     found = GRAMMAR.fullmatch(str(weight)) if isinstance(weight, str | int | float) and weight is not True else None
     if weight is False or found is None or found["sign"] == "-" or len(found["unit"]) > 5:
         return None
-    with localcontext(EXACTLY):
+    with localcontext(Context(prec=60 + len(found["number"]))):
         unit = found["unit"]
         number = Decimal(found["number"])
         if unit.endswith("i"):
@@ -177,7 +177,7 @@ def weighed(stable: object, canary: object) -> None:
     known = [quantity(stable), quantity(canary)]
     first, second = (amount or Decimal(0) for amount in known)
     total = first + second
-    with localcontext(EXACTLY):
+    with localcontext(SHARES):
         for name, amount in (("stable", first), ("canary", second)):
             share = 1000 * amount / total if total else Decimal(0)
             assert abs(split.weights[name] - share) <= Decimal("0.5"), f"{name}: {split.weights[name]} for {share}"

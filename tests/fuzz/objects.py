@@ -11,7 +11,7 @@ from random import Random
 from typing import Final, cast
 from zlib import crc32
 
-from canary.adapters import cluster, trafficsplit, watch, workloads
+from canary.adapters import canaries, trafficsplit, watch, workloads
 from canary.core.decision import Decision, SetWeights, Unguard
 from canary.core.manifest import MOST_GATES, MOST_STEPS, MOST_WEBHOOKS, parse_spec
 from canary.core.questions import Reading, Unanswered
@@ -77,7 +77,7 @@ class Objects:
         assert 0 <= saved.weight <= ALL
         assert saved.rollout is None or 0 <= saved.rollout.level <= ALL
         live = trafficsplit.read_split(split)
-        cluster.claims(obj)
+        canaries.claims(obj)
         turn = crc32(raw)
         if turn % SELDOM == 0:
             decided_on(obj, saved, live, reading=(DOWN, QUIET)[turn % 2], room=ROOM + 8 * len(raw))
@@ -87,7 +87,7 @@ def decided_on(
     obj: Mapping[str, object], saved: CanaryStatus, split: Split, *, reading: Reading | Unanswered, room: int
 ) -> None:
     """A tick on the object is calm, and its status can be read back."""
-    spec, problems = cluster._spec(dict(obj), saved)
+    spec, problems = canaries.spec_of(dict(obj), saved)
     seen = replace(
         CALM,
         key=Key("shop", watch.place(obj)[1]),
