@@ -42,6 +42,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+CONNECTIONS = 32  # at once; each takes up to half a megabyte for TLS and keeps it. Watches and the lease hold five
 TIMEOUT = 10.0  # seconds for one request; a tick has its own deadline above it
 PERIOD = 290  # seconds after which we let the server end a watch, where nobody says
 QUIET = 15.0  # seconds beyond that without a byte, after which a watch is taken for dead. A kind in which nothing
@@ -68,6 +69,7 @@ class Api:
         settings = Configuration()
         # aiohttp's own look at the environment would read netrc for each request, in a thread that delays our exit.
         settings.client_session_kwargs = {"trust_env": False}
+        settings.connection_pool_maxsize = CONNECTIONS
         namespace = "default"
         try:
             if kubeconfig is None and (SERVICE_ACCOUNT / "token").exists():

@@ -16,7 +16,7 @@ import yaml
 from kubernetes.aio.config import config_exception, incluster_config
 
 from canary.adapters import api as module
-from canary.adapters.api import FAULTS, JSON_PATCH, MISREAD, Api, Json, refusal
+from canary.adapters.api import CONNECTIONS, FAULTS, JSON_PATCH, MISREAD, Api, Json, refusal
 from canary.errors import (
     CanaryError,
     ClusterUnreachable,
@@ -73,6 +73,23 @@ async def seen(api: Api) -> list[Json]:
 
 
 class TestRequests:
+    async def test_a_burst_shares_a_few_connections(self, tmp_path: Path) -> None:
+        present: set[asyncio.StreamWriter] = set()
+        most = 0
+
+        async def answer(_: wire.Asked, writer: asyncio.StreamWriter) -> None:
+            nonlocal most
+            present.add(writer)
+            most = max(most, len(present))
+            await asyncio.sleep(0.01)
+            await reply(body=OBJECT)(_, writer)
+            present.discard(writer)
+
+        async with asking(answer, tmp_path) as (api, server):
+            await asyncio.gather(*(api.get(PATH) for _ in range(4 * CONNECTIONS)))
+            assert len(server.asked) == 4 * CONNECTIONS
+        assert most == CONNECTIONS
+
     async def test_objects_come_and_go_as_plain_dicts(self, tmp_path: Path) -> None:
         async with asking(reply(body=OBJECT), tmp_path) as (api, server):
             assert await api.get(f"{PATH}/a") == OBJECT
