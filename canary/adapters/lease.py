@@ -53,6 +53,7 @@ class Lease:
         self._seen: Json = {}
         self._seen_at = 0.0
         self._renewed: float | None = None
+        self._asked = False  # whether our name may stand there, answered or not
 
     async def __aenter__(self) -> Self:
         """Acquire."""
@@ -75,7 +76,17 @@ class Lease:
         return self._left() > 0
 
     async def acquire(self) -> None:
-        """Return once this process leads. Raises what no waiting heals: Forbidden, Rejected, a missing namespace."""
+        """Return once this process leads. Raises what no waiting heals: Forbidden, Rejected, a missing namespace.
+
+        Cancelled in the midst of asking, it gives back what it may have got.
+        """
+        try:
+            await self._acquire()
+        except asyncio.CancelledError:
+            await self.release()
+            raise
+
+    async def _acquire(self) -> None:
         while True:
             with contextlib.suppress(Unreachable, Conflict, TimeoutError):
                 async with asyncio.timeout(self._attempt):
@@ -104,7 +115,7 @@ class Lease:
 
     async def release(self) -> None:
         """Give the lease back, if it is ours, so that the next one need not wait. Never raises; under a second."""
-        ours, self._renewed = self._renewed is not None, None
+        ours, self._renewed, self._asked = self._asked, None, False
         if ours:
             with contextlib.suppress(CanaryError, TimeoutError):
                 async with asyncio.timeout(GIVE_BACK):
@@ -123,7 +134,7 @@ class Lease:
         except CanaryError as error:
             # Another leader; or our own write, whose answer we never saw; a label; a deletion (500: PUT would create).
             if await self._look() and self.holder != self._identity:
-                self._renewed = None
+                self._renewed, self._asked = None, False
                 raise LeaseLost.to(self.holder) from error
             await self._claim()
 
@@ -151,6 +162,7 @@ class Lease:
         spec["leaseDurationSeconds"] = round(self._term.duration.total_seconds())
         metadata = self._seen.get("metadata") or {"name": self._name}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        self._asked = True
         if self._seen:
             self._seen = await self._api.replace(self._path, body)
         else:

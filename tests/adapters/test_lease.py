@@ -9,14 +9,16 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from canary.adapters.api import Api, Json
 from canary.adapters.lease import Lease, Term
 from canary.errors import CanaryError, ClusterUnreachable, Forbidden, LeaseLost, NotFound
 from canary.lab.apiserver.faults import Fault
 from canary.lab.apiserver.plane import EmbeddedPlane
-from tests.adapters.planes import a_plane, an_api
+from tests.adapters.planes import a_kubeconfig, a_plane, an_api
 from tests.adapters.recorded import until
 
 SHORT = Term(duration=timedelta(seconds=2), renew_within=timedelta(seconds=1), retry=timedelta(seconds=0.05))
@@ -67,6 +69,33 @@ async def holding(lease: Lease) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.wait([task])
 
 
+@contextlib.asynccontextmanager
+async def mute(plane: EmbeddedPlane, home: Path) -> AsyncIterator[tuple[Path, asyncio.Event]]:
+    """Stand before the API server: every write is done, and its answer never comes. Tells when one was done."""
+    done = asyncio.Event()
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        async with (
+            aiohttp.ClientSession() as client,
+            client.request(request.method, plane.url + request.path_qs, data=body, headers=request.headers) as answer,
+        ):
+            if request.method in ("POST", "PUT") and not done.is_set():
+                done.set()
+                await asyncio.Event().wait()
+            return web.Response(body=await answer.read(), status=answer.status, content_type=answer.content_type)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", serve)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield a_kubeconfig(home, f"http://127.0.0.1:{runner.addresses[0][1]}"), done
+    finally:
+        await runner.cleanup()
+
+
 class TestTaking:
     async def test_the_first_one_makes_the_lease(self, town: Town) -> None:
         lease = await town.contender("a")
@@ -76,6 +105,19 @@ class TestTaking:
         assert (spec["holderIdentity"], spec["leaseDurationSeconds"], spec["leaseTransitions"]) == ("a", 2, 0)
         assert MICRO_TIME.fullmatch(str(spec["acquireTime"]))
         assert MICRO_TIME.fullmatch(str(spec["renewTime"]))
+
+    async def test_what_was_got_without_an_answer_is_given_back_when_nobody_wants_it_any_more(
+        self, town: Town, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mute").mkdir()
+        async with mute(town.plane, tmp_path / "mute") as (kubeconfig, done), an_api(kubeconfig) as api:
+            task = asyncio.create_task(Lease(api, "default", "canary", "a").acquire())
+            await asyncio.wait_for(done.wait(), 10)
+            assert (await town.spec())["holderIdentity"] == "a"
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+        assert (await town.spec())["holderIdentity"] == ""
 
     async def test_who_waits_takes_it_when_it_runs_out_and_not_a_pause_later(self, town: Town) -> None:
         slow = Term(duration=timedelta(seconds=4), renew_within=timedelta(seconds=3.9), retry=timedelta(seconds=3.8))
