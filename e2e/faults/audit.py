@@ -34,18 +34,20 @@ class Audit:
             self.counted[rollout, at] = counted
 
     def once(self, rollout: object, missing: int = SPARE) -> str:
-        """Hold a rollout's checkpoints against the truth, and say how far off they were at worst.
+        """Hold a rollout's last checkpoints against the truth, and say how far off they are.
 
-        As many requests as were `missing` at most may have been counted by nobody.
+        What was counted twice, or lost, stays so; a scrape that comes late makes good. As many requests as were
+        `missing` at most may have been counted by nobody.
         """
-        checkpoints = [(at, counted) for (name, at), counted in self.counted.items() if name == str(rollout)]
+        checkpoints = sorted((at, counted) for (name, at), counted in self.counted.items() if name == str(rollout))
         assert len(checkpoints) >= LEAST, (rollout, checkpoints)
         begun = self.begun[str(rollout)]
-        over = round(max(0.0, *(counted - self._after(at) + begun for at, counted in checkpoints)))
-        under = round(max(0.0, *(self._before(at - LATEST) - begun - counted for at, counted in checkpoints)))
+        last = checkpoints[-LEAST:]
+        over = round(max(0.0, min(counted - self._after(at) + begun for at, counted in last)))
+        under = round(max(0.0, min(self._before(at - LATEST) - begun - counted for at, counted in last)))
         assert over <= SPARE, f"{over} requests were counted twice"
         assert under <= missing, f"{under} requests were not counted"
-        return f"at worst {over} requests too many and {under} too few were counted"
+        return f"{over} requests too many and {under} too few were counted in the end"
 
     def _before(self, moment: float) -> int:
         return next((count for at, count in reversed(self.truth) if at <= moment), 0)
