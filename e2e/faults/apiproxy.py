@@ -27,8 +27,10 @@ class Toxin(Fault):
     """A fault of the lab's API server that can also come after the request was done: only its answer is lost then."""
 
     after: bool = False
+    every: int = 1  # of so many requests the last is met
     retry_after: int | None = None  # seconds, as the header says
     body: bytes | None = None  # instead of a Status
+    came: int = 0
     met: list[tuple[float, str, str]] = field(default_factory=list)  # when (the loop's time), verb and path
 
 
@@ -181,6 +183,9 @@ class ApiProxy:
     def _met(self, request: web.Request, *, after: bool) -> Toxin | None:
         for toxin in self._toxins:
             if toxin.after == after and toxin.hits(request.method, request.path_qs, ""):
+                toxin.came += 1
+                if toxin.came % toxin.every:
+                    continue
                 toxin.met.append((asyncio.get_running_loop().time(), _verb(request), request.path_qs))
                 if toxin.times is not None:
                     toxin.times -= 1

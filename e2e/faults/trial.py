@@ -125,7 +125,7 @@ class Trial(Scene):
         """Start the controller and let it adopt the Canary, whose fields are `SPEC` and `spec`."""
         await self.first.start()
         await self.stage.lab.apply([seed.canary({**SPEC, **spec}, namespace=self.namespace)])
-        await self.until(self.adopted, "the Canary to be adopted", within=30)
+        await self.until(self.adopted, "the Canary to be adopted", within=90)
 
     async def says(self, *reasons: str, within: float = 30) -> None:
         """Wait until the status gives one of these reasons."""

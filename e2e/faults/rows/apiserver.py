@@ -117,12 +117,12 @@ async def api_throttles(trial: Trial) -> None:
 
 @fault(
     "API server",
-    "does what it is told, but each answer to a write is lost, for a whole rollout",
+    "does what it is told, but every second answer to a write is lost, for a whole rollout",
     wanted="No step twice, nothing lost; promoted",
 )
 async def api_answers_lost(trial: Trial) -> None:
     await trial.adopt()
-    toxin = Toxin(answer="cut", method=WRITES, after=True)
+    toxin = Toxin(answer="cut", method=WRITES, after=True, every=2)
     with trial.proxy.during(toxin):
         await trial.ship(RELEASE="2")
         await trial.promoted()

@@ -141,9 +141,12 @@ async def leader_frozen(trial: Trial) -> None:
             if write.what == "canaries/status" and json.loads(write.body)["status"]["weight"] == "500m":
                 os.kill(two.first.pid, signal.SIGSTOP)
                 trial.proxy.wrote = lambda _: None
+                frozen.set()
 
+        frozen = asyncio.Event()
         trial.proxy.wrote = freeze
-        trial.see(f"the second led {await two.taken_over():.1f} s after 100m")
+        await frozen.wait()
+        trial.see(f"the second led after {await two.taken_over():.1f} s")
         await trial.promoted()
         before = len(trial.proxy.writes)
         os.kill(two.first.pid, signal.SIGCONT)
