@@ -91,6 +91,7 @@ def workload(
         templates=found,
         selector={key: str(value) for key, value in labels.items()},
         pods=tuple(pod(p) for p in pods),
+        paused=spec.get("paused") is True,
         editor=editor(deployment, "template", but=FIELD_MANAGER),
     )
 

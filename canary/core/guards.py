@@ -50,7 +50,8 @@ def canary_trouble(canary: Workload | None, revision: str, least: int) -> str:
         unmeshed = f", {ready - serving} more are ready but not meshed" if ready > serving else ""
         more = unmeshed + crashes(canary, revision)
         return f"{serving} of the {least} canary pods that this weight wants are ready{more}"
-    if not canary.settled:
+    kept = canary.paused and not canary.revision  # with another template, which its pods do not get
+    if not canary.settled and not kept:
         return f"the canary Deployment is rolling out ({serving} of {canary.desired} pods ready)"
     return ""
 

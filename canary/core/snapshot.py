@@ -51,7 +51,7 @@ class Workload:
     `revision` is the pod-template-hash of its present template, empty while the Deployment's controller has not seen
     it. `templates` maps each revision that still has a ReplicaSet to its pod template (without the hash label).
     `selector` holds the labels by which the Deployment and the leaf Service find their pods. `editor` is who last
-    wrote its template besides us.
+    wrote its template besides us. While it is `paused`, its controller rolls no new template out.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Workload:
     selector: Mapping[str, str] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
     autoscaled: bool = False
+    paused: bool = False
     editor: str = ""
 
     def serving(self, revision: str = "") -> int:

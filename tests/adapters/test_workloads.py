@@ -185,6 +185,10 @@ class TestWorkload:
     def test_so_many_pods_are_wanted(self, replicas: int | None, desired: int) -> None:
         assert workload(a_deployment(replicas=replicas), {}, "", ()).desired == desired
 
+    @pytest.mark.parametrize(("said", "paused"), [(None, False), (False, False), (True, True)])
+    def test_it_may_be_paused(self, said: bool | None, paused: bool) -> None:
+        assert workload(a_deployment(paused=said), {}, "", ()).paused is paused
+
     def test_one_scaled_to_nothing_is_settled(self) -> None:
         deployment = {**a_deployment(replicas=0), "status": {"observedGeneration": 4}}
         assert workload(deployment, {}, "", ()).settled

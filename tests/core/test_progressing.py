@@ -90,6 +90,10 @@ class TestLeavingAStep:
         assert (weight(decided), decided.status.reason) == (100, Reason.CANARY_NOT_READY)
         assert says in decided.status.message
 
+    def test_waits_for_no_template_that_a_paused_deployment_keeps_back(self) -> None:
+        paused = replace(canary(pods=pods("c2", 4), settled=False), revision="", paused=True)
+        assert weight(tick(replace(at_step(100), canary=paused))) == 200
+
     def test_has_its_pods_scaled_ahead_of_it(self) -> None:
         seen = replace(at_step(100, needed=1), canary=canary(desired=1))
         (effect,) = tick(replace(seen, stable=stable(desired=8))).effects
