@@ -162,7 +162,7 @@ async def canary_unmeshed(trial: Trial) -> None:
 @fault(
     "Pods",
     "of both sides are scaled by an HPA each, every 4 s up and down",
-    wanted="We never scale the canary; the weight never exceeds what its pods carry; promoted",
+    wanted="We never scale the canary; weight is withdrawn when it has too few pods, and given back; promoted",
 )
 async def hpa_on_both_sides(trial: Trial) -> None:
     for name in (seed.STABLE, seed.CANARY):
