@@ -75,13 +75,16 @@ async def prometheus_forgets(trial: Trial) -> None:
 async def prometheus_and_controller_forget(trial: Trial) -> None:
     async with scraping(trial) as (_, (prometheus,)):
         await trial.begun(500)
+        saved = trial.truth.answered
         await asyncio.sleep(5)
         await trial.first.kill()
         await prometheus.restart(keep_history=False)
         await trial.first.start()
+        await asyncio.sleep(8)
+        gap = trial.truth.answered - saved
         with trial.recovering():
             past = await trial.promoted()
-    trial.see(trial.audit.once(past["id"], missing=120))  # ten a second: from the last checkpoint to the restart
+    trial.see(f"{trial.audit.once(past['id'], missing=gap)}, of {gap} between checkpoint and restart")
 
 
 @fault(
