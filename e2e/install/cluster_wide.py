@@ -51,7 +51,7 @@ class ClusterWide:
     async def a_good_release_is_promoted_and_a_bad_one_rolled_back(self) -> None:
         await asyncio.gather(self._shop.canary(**SPEC), self._yard.canary(**SPEC))
         await asyncio.gather(self._shop.ship(RELEASE="2"), self._yard.ship(RELEASE="2", **FAILING))
-        good, bad = await asyncio.gather(self._shop.ended(within=120), self._yard.ended(within=120))
+        good, bad = await asyncio.gather(self._shop.ended(within=180), self._yard.ended(within=180))
         assert (good["outcome"], bad["outcome"]) == ("Promoted", "RolledBack"), (good, bad)
         begun, ended = str(good["startedAt"]), await self._promoted_at(self._shop)
         self.requests = counted(self._asked(), self._shop.namespace, begun, ended)
@@ -107,6 +107,12 @@ class ClusterWide:
     async def an_uninstallation_in_mid_rollout_returns_traffic_and_leaves_what_is_the_users(self) -> None:
         await self._shop.ship(RELEASE="3")
         await self._shop.at_least(100)
+        await self._shop.spec(paused=True)  # so that its own steps change nothing meanwhile
+
+        async def rests() -> bool:
+            return (await self._shop.status())["reason"] == "Paused"
+
+        await self._shop.until(rests, "the pause", within=60)
         before = await self._everything()
         await self._release.uninstall()
         assert await self._shop.weight() == 0
@@ -123,13 +129,14 @@ class ClusterWide:
     async def a_canary_that_is_deleted_while_nobody_controls_goes_at_once(self) -> None:
         path = self._yard.path("canaries", seed.APEX)
         await self._site.api.delete(path)
-        await self._site.gone(path, within=5)
+        await self._site.gone(path, within=20)
 
     async def an_installation_over_the_kept_kind_lets_the_rollout_go_on(self) -> None:
         before = await self._shop.rollout()
         await self._release.install("prometheus.scrapeInterval=1s")
         await self._shop.at_least(100)
         assert (await self._shop.rollout())["id"] == before["id"]
+        await self._shop.spec(paused=None)
 
     async def a_namespace_with_a_rollout_in_it_can_be_deleted(self) -> None:
         await self._yard.canary(**SPEC)
@@ -143,7 +150,7 @@ class ClusterWide:
         await self._shop.ship(RELEASE="5")
         await self._shop.at_least(100)
         await self._release.uninstall()
-        await self._site.gone(CRD, within=20)
+        await self._site.gone(CRD, within=60)
         assert await self._shop.weight() == 0
         for name in (seed.STABLE, seed.CANARY):
             assert await self._site.api.get(self._shop.path("deployments", name))
@@ -168,7 +175,7 @@ class ClusterWide:
             ready = {pod.name for pod in self._node.ready()}
             return len(ready) == 2 and not ready & before and len(leaders(self._node)) == 1
 
-        await eventually(renewed, "two other controllers, one of which leads", within=20)
+        await eventually(renewed, "two other controllers, one of which leads", within=60)
 
     async def _everything(self) -> dict[str, object]:
         found: dict[str, object] = {}

@@ -46,7 +46,7 @@ class Namespaced:
         await asyncio.gather(
             self._one.ship(RELEASE="2"), self._other.ship(RELEASE="2", **FAILING), self._elsewhere.ship(RELEASE="2")
         )
-        good, bad = await asyncio.gather(self._one.ended(within=120), self._other.ended(within=120))
+        good, bad = await asyncio.gather(self._one.ended(within=180), self._other.ended(within=180))
         assert (good["outcome"], bad["outcome"]) == ("Promoted", "RolledBack"), (good, bad)
         assert await self._site.api.get(self._elsewhere.path("canaries", seed.APEX)) == before
         assert "status" not in before
@@ -87,7 +87,7 @@ class Namespaced:
                 len(ready) == 2 and not {p.name for p in ready} & {p.name for p in before} and bool(leaders(self._node))
             )
 
-        await eventually(back, "two other controllers", within=40)
+        await eventually(back, "two other controllers", within=60)
         await self._one.ship(RELEASE="3")
         await self._one.at_least(100)
 
@@ -98,7 +98,7 @@ class Namespaced:
         for scene in (self._one, self._elsewhere):
             path = scene.path("canaries", seed.APEX)
             await self._site.api.delete(path)
-            await self._site.gone(path, within=5)
+            await self._site.gone(path, within=20)
 
     async def nothing_was_refused_to_it_but_in_the_namespace_that_is_gone(self) -> None:
         assert {each.namespace for each in self._refused()} <= {self._other.namespace}

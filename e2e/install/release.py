@@ -25,23 +25,25 @@ class Release:
 
     async def install(self, *values: str) -> str:
         """Install, and wait until the controllers are ready."""
-        return await self._helm("install", self.name, CHART, "--wait", "--timeout=60s", *_set(values))
+        return await self._helm("install", self.name, CHART, "--wait", "--timeout=120s", *_set(values))
 
     async def upgrade(self, *values: str) -> str:
         """Change values, and wait until the controllers are ready again."""
-        return await self._helm("upgrade", self.name, CHART, "--reuse-values", "--wait", "--timeout=60s", *_set(values))
+        return await self._helm(
+            "upgrade", self.name, CHART, "--reuse-values", "--wait", "--timeout=120s", *_set(values)
+        )
 
     async def rollback(self, revision: int) -> str:
         """Go back."""
-        return await self._helm("rollback", self.name, str(revision), "--wait", "--timeout=60s")
+        return await self._helm("rollback", self.name, str(revision), "--wait", "--timeout=120s")
 
     async def uninstall(self) -> str:
         """Uninstall, and wait until all is gone."""
-        return await self._helm("uninstall", self.name, "--wait", "--timeout=90s")
+        return await self._helm("uninstall", self.name, "--wait", "--timeout=180s")
 
     async def test(self) -> str:
         """Run the chart's own test."""
-        return await self._helm("test", self.name, "--timeout=60s")
+        return await self._helm("test", self.name, "--timeout=120s")
 
     async def manifest(self) -> str:
         """Give what is installed."""

@@ -141,7 +141,7 @@ class Site(Stage):
             except CanaryError:  # not there yet
                 return False
 
-        await scene.until(told, f"the split, and to be told {times} times", within=20)
+        await scene.until(told, f"the split, and to be told {times} times", within=60)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within: float) -> None:
