@@ -45,7 +45,9 @@ class Ground(Stage):
         self.lab = Lab(self.home, settings)
         await self.lab.__aenter__()
         self.api = self.lab.api
-        self.controller = Controller(self.lab.kubeconfig, self.lab.prometheus.url, self.home / "nobody.log")
+        nobody = self.home / "nobody.log"  # is read where the service does not come up
+        nobody.touch()
+        self.controller = Controller(self.lab.kubeconfig, self.lab.prometheus.url, nobody)
         return self
 
     @property
