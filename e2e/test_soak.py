@@ -16,6 +16,7 @@ from canary.lab.pods import MESH_LABEL, OWNER_LABEL, PROXY
 from e2e.soak.figures import MB, Soak, Trend, figures
 from e2e.soak.samples import Sample
 from e2e.soak.traffic import FAILING, ROUTE, Traffic
+from e2e.soak.world import allocator
 
 REST = Sample(
     at=0, resident=100 * MB, processor=0, threads=2, files=100, lag=0.002, tasks=90, overdue=0, queries=0,
@@ -81,6 +82,10 @@ def test_what_is_left_behind_in_each_rollout_breaks_a_limit(name: str) -> None:
     soak = a_soak()
     leaking = [replace(s, **{name: getattr(s, name) + s.rollouts // 4}) for s in soak.samples]
     assert any(name in found for found in broken(replace(soak, samples=leaking)))
+
+
+def test_memory_is_allocated_as_in_the_image() -> None:
+    assert set(allocator()) == {"MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
 
 
 def a_pod(owner: str, revision: str, failing: float = 0.0) -> Json:

@@ -4,6 +4,7 @@ Canaries whose pipelines never rest.
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
@@ -106,6 +107,7 @@ class World:
             self.prometheus.url,
             self._home / "controller.log",
             options=("--scrape-interval", f"{PACE.total_seconds():g}s"),
+            environment=allocator(),
         )
         stack.push_async_callback(self.controller.stop)
         await self.controller.start()
@@ -158,6 +160,12 @@ class World:
             now = time.monotonic()
             self.traffic.step(now - before, now)
             before = now
+
+
+def allocator() -> dict[str, str]:
+    """Read how the image has memory allocated: the controller runs so here, too."""
+    recipe = Path(__file__).parents[2] / "Dockerfile"
+    return dict(re.findall(r"(MALLOC_\w+)=(\d+)", recipe.read_text()))
 
 
 def service(namespace: str) -> Iterator[Json]:
