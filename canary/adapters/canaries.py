@@ -49,6 +49,21 @@ def claims(obj: Mapping[str, object]) -> frozenset[tuple[str, str]]:
     return frozenset(names(obj))
 
 
+def is_as_written(found: Json, written: Json) -> bool:
+    """Tell whether what is there is what we wrote, and nobody else since: the answer to our write was lost."""
+    same = all(found.get(key) == written.get(key) for key in ("spec", "status"))
+    return same and _own(found) == _own(written)
+
+
+def _own(obj: Json) -> dict[str, object]:
+    """Read the metadata but what each write changes."""
+    return {
+        key: value
+        for key, value in at(obj, "metadata").items()
+        if key not in ("resourceVersion", "managedFields", "generation")
+    }
+
+
 def is_guarded(obj: Json) -> bool:
     """Tell whether it bears our finalizer."""
     return FINALIZER in cast("list[str]", at(obj, "metadata").get("finalizers") or [])

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import assert_never, cast
 
 from canary.adapters.api import JSON_PATCH, Api, Json
-from canary.adapters.canaries import FINALIZER, age, claims, is_guarded, names, spec_of
+from canary.adapters.canaries import FINALIZER, age, claims, is_as_written, is_guarded, names, spec_of
 from canary.adapters.splits import Splits
 from canary.adapters.watch import Mirrors, place, uid
 from canary.adapters.workloads import Templates, at, observed, revision, selector, templates, workload
@@ -212,8 +212,10 @@ class KubernetesCluster:
         except NotFound as error:
             raise Conflict(f"Canary {seen.key} is gone: {error.hint}") from error
         except Conflict:
-            await self._canaries.look(*seen.key)
-            raise
+            found = await self._canaries.look(*seen.key)
+            if found is None or not is_as_written(found, body):
+                raise
+            answer = found
         self._canaries.put(answer)
         return replace(seen, saved=parse_status(answer.get("status")))
 

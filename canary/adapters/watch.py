@@ -59,13 +59,15 @@ class Mirror:
         self._objects[place(obj)] = obj
         return True
 
-    async def look(self, namespace: str, name: str) -> None:
+    async def look(self, namespace: str, name: str) -> Json | None:
         """Read one object again: a write over it was refused, so the watch may have fallen silent. Never raises."""
         with contextlib.suppress(CanaryError):
             page = await self._api.get(self.path, fieldSelector=f"metadata.name={name},metadata.namespace={namespace}")
             for obj in cast("list[Json]", page.get("items") or []):
                 if self.put(obj):
                     self._changed(obj)
+                return obj
+        return None
 
     async def follow(self) -> Never:
         """List and watch for ever.
@@ -112,12 +114,13 @@ class Mirror:
                 break
             query["continue"] = str(meta["continue"])
         listed = version(page)
-        if listed < self._position:
-            self._objects.clear()  # the cluster was restored from a backup: what we know has not happened
+        restored = listed < self._position  # the cluster was, from a backup: what we know has not happened
         # what we wrote since the server made the list is newer than the list
-        gone = [obj for at, obj in self._objects.items() if at not in found and version(obj) <= listed]
+        gone = [obj for at, obj in self._objects.items() if at not in found and (restored or version(obj) <= listed)]
+        if restored:
+            self._objects.clear()
         for obj in gone:
-            del self._objects[place(obj)]
+            self._objects.pop(place(obj), None)
         self._position = 0
         for obj in found.values():
             self.put(obj)
@@ -197,11 +200,10 @@ class Mirrors:
         mirror = self._of(place(obj)[0])
         return mirror is not None and mirror.put(obj)
 
-    async def look(self, namespace: str, name: str) -> None:
+    async def look(self, namespace: str, name: str) -> Json | None:
         """Read one object again, that we could not write."""
         mirror = self._of(namespace)
-        if mirror is not None:
-            await mirror.look(namespace, name)
+        return None if mirror is None else await mirror.look(namespace, name)
 
     async def ready(self) -> None:
         """Wait until the kind has been listed everywhere that we may look."""

@@ -563,6 +563,16 @@ class TestSavingStatus:
                 await cluster.save_status(seen, decided(running()))
         assert (await near.live(f"{CANARIES}/web"))["status"] == theirs["status"]
 
+    async def test_our_own_write_whose_answer_was_lost_is_none_of_somebodys(self, near: Neighbourhood) -> None:
+        async with near.followed() as cluster:
+            seen, decision = await look(cluster), decided(running())
+            first = await cluster.save_status(seen, decision)
+            again = await cluster.save_status(seen, decision)  # as after a connection that broke before the answer
+            assert again == first
+            await near.anybody.patch(f"{CANARIES}/web", {"metadata": {"annotations": {"note": "by hand"}}})
+            with pytest.raises(Conflict):
+                await cluster.save_status(seen, decision)
+
     async def test_of_two_who_looked_at_the_same_only_the_first_can_write(self, near: Neighbourhood) -> None:
         async with near.followed() as one, near.followed() as other:
             mine, theirs = await look(one), await look(other)

@@ -258,6 +258,15 @@ class TestBadDays:
             await until(lambda: len(slept) >= 6)
         assert slept[:6] == [0.02, 0.04, 0.08, 0.16, 0.2, 0.2]
 
+    async def test_who_is_told_no_does_not_ask_as_often_as_in_an_outage(
+        self, town: Town, ears: Ears, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slept = naps(monkeypatch)
+        town.plane.faults.add(Fault(answer=403, path=SERVICES, agent="canary"))
+        async with followed(town.api, SERVICES, ears):
+            await until(lambda: len(slept) >= 6)
+        assert slept[:6] == [0.02, 0.04, 0.08, 0.16, 0.32, 0.64]
+
 
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Cut the pauses short; collects how long each could have been."""
@@ -422,6 +431,19 @@ class TestPosition:
         async with told(tmp_path, ears, lists, watches) as (mirror, server):
             await until(lambda: versions(server) == ["100", "50"])
             assert mirror.all() == [after]
+            assert sorted(ears.changed) == ["a", "a", "b", "b"]  # also what has never been
+
+    async def test_who_is_told_to_come_back_later_does_not_come_earlier(self, tmp_path: Path, ears: Ears) -> None:
+        asked: list[float] = []
+
+        async def busy(what: Asked, writer: asyncio.StreamWriter) -> None:
+            asked.append(asyncio.get_running_loop().time())
+            await reply(429, Retry_After="1")(what, writer)
+
+        lists = in_turn(busy, a_list("7"))
+        async with told(tmp_path, ears, lists, a_watch(stays=True)) as (mirror, _):
+            await mirror.synced.wait()
+            assert asyncio.get_running_loop().time() - asked[0] >= 1
 
     @pytest.mark.parametrize("odd", ["", "abc", None, "0x7"])
     async def test_a_resource_version_that_is_no_number_is_said(self, tmp_path: Path, ears: Ears, odd: object) -> None:
