@@ -90,9 +90,9 @@ class PublicHerald:
             log.error("tick.crashed", canary=str(key), exc_info=error)
 
     def refused(self, seen: Snapshot, error: CanaryError) -> None:
-        """Tell where people look, with the API server's words: what is missing is theirs to give."""
+        """Tell where people look, with the API server's words: what is missing is theirs to give. Once, not each try."""
         reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.REJECTED
-        self._publish(seen, Notice(reason=reason, message=error.hint, warning=True))
+        self._remind(seen, Notice(reason=reason, message=error.hint, warning=True))
 
     def gone(self, key: Key) -> None:
         """Forget a Canary that was deleted."""

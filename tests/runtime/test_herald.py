@@ -168,7 +168,7 @@ def test_a_failed_tick_is_a_line_and_a_count(square: Square, error: Exception, l
 )
 def test_a_write_that_we_may_not_do_becomes_an_event(square: Square, error: CanaryError, reason: Reason) -> None:
     square.herald.refused(square.seen(idle()), error)
-    assert square.published == [Notice(reason=reason, message=error.hint, warning=True)]
+    assert square.reminded == [Notice(reason=reason, message=error.hint, warning=True)]
 
 
 def test_a_deleted_canary_leaves_no_series(square: Square) -> None:

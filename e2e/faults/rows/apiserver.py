@@ -254,7 +254,8 @@ async def api_forbids_split(trial: Trial) -> None:
         await trial.stays(10, 100)
     await trial.goes_on()
     await trial.until(lambda: _says(trial, "True"), "Ready to be True again", within=30)
-    assert await trial.told("Forbidden") == 1
+    told = await trial.told("Forbidden")
+    assert 1 <= told <= 2, told  # at the refusal, and with the status that says so
     await trial.promoted()
 
 
