@@ -90,7 +90,7 @@ class PublicHerald:
             log.error("tick.crashed", canary=str(key), exc_info=error)
 
     def refused(self, seen: Snapshot, error: CanaryError) -> None:
-        """Tell where people look, with the API server's words: what is missing is theirs to give. Once, not each try."""
+        """Tell where people look, with the API server's words, once: what is missing is theirs to give."""
         reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.REJECTED
         self._remind(seen, Notice(reason=reason, message=error.hint, warning=True))
 
