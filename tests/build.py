@@ -320,6 +320,7 @@ class Looked(TypedDict, total=False):
     deleted_at: datetime | None
     guarded: bool
     refused: tuple[Reason, str]
+    blind: str
 
 
 def a_snapshot(

@@ -23,7 +23,7 @@ from canary.core.snapshot import Key, Snapshot, Wiring, Workload
 from canary.core.spec import CanarySpec, ScalingMode, Side
 from canary.core.starting import startable
 from canary.core.status import Phase
-from canary.errors import CanaryError, Conflict, LeaseLost, NotFound
+from canary.errors import CanaryError, Conflict, Forbidden, LeaseLost, NotFound
 
 CANARIES = ("/apis/canary.dev/v1alpha1", "canaries")
 DEPLOYMENTS = ("/apis/apps/v1", "deployments")
@@ -139,7 +139,13 @@ class KubernetesCluster:
         )
         if problems and not saved.active:
             return seen
-        return await self._with_workloads(seen)
+        refused = (mirrors.refused(key.namespace) for mirrors in (self._deployments, self._services, self._splits))
+        if hint := next(filter(None, refused), ""):
+            return replace(seen, blind=hint)
+        try:
+            return await self._with_workloads(seen)
+        except Forbidden as error:
+            return replace(seen, blind=error.hint)
 
     async def _with_workloads(self, seen: Snapshot) -> Snapshot:
         canary = self._deployments.get(seen.key.namespace, seen.spec.canary.deployment)

@@ -49,6 +49,10 @@ class Splits:
         self._mirror: Mirrors | None = None
         self.synced = asyncio.Event()
 
+    def refused(self, namespace: str) -> str:
+        """Say why we may not see the splits of a namespace, or nothing."""
+        return "" if self._mirror is None else self._mirror.refused(namespace)
+
     @property
     def unsupported(self) -> str:
         """Say that no split can be read or written here, or nothing."""

@@ -38,6 +38,7 @@ class Mirror:
         self.synced = asyncio.Event()
         self.answered = asyncio.Event()  # with the objects, or that we may not see them
         self.missing = False
+        self.refused = ""
 
     def get(self, namespace: str, name: str) -> Json | None:
         """Read an object as last seen."""
@@ -97,6 +98,8 @@ class Mirror:
         if isinstance(error, NotFound):
             self.missing = True
             self.synced.set()
+        if isinstance(error, Forbidden):
+            self.refused = error.hint
         if isinstance(error, NotFound | Forbidden):
             self.answered.set()
         if not isinstance(error, Expired):
@@ -125,7 +128,7 @@ class Mirror:
         for obj in found.values():
             self.put(obj)
         self._position = listed
-        self.missing = False
+        self.missing, self.refused = False, ""
         self.synced.set()
         self.answered.set()
         for obj in (*gone, *found.values()):
@@ -194,6 +197,11 @@ class Mirrors:
     def all(self) -> list[Json]:
         """Read all objects."""
         return [obj for mirror in self._mirrors.values() for obj in mirror.all()]
+
+    def refused(self, namespace: str) -> str:
+        """Say why we may not see the kind there, or nothing."""
+        mirror = self._of(namespace)
+        return "" if mirror is None else mirror.refused
 
     def put(self, obj: Json) -> bool:
         """Take in an object that we have written; tells whether it was new."""

@@ -19,6 +19,7 @@ WIRING: Final = frozenset(
         Reason.SPLIT_UNSUPPORTED,
         Reason.LABEL_COLLISION,
         Reason.NOT_OURS,
+        Reason.FORBIDDEN,
     }
 )
 """What makes a Canary not ready for any rollout."""

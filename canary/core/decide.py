@@ -50,6 +50,7 @@ CHAINS: Final[Mapping[Phase, tuple[Rule, ...]]] = MappingProxyType(
 READING: Final = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.PROMOTING})
 """Phases with armed gates."""
 CHECKPOINT = timedelta(minutes=1)  # how often evidence alone is worth a write
+UNSEEN = timedelta(seconds=30)  # a look again where we had no right to look: no watch tells of rights
 SOON = timedelta(seconds=1)  # a look again where the world should be following
 ALARMS: Final = frozenset(
     {
@@ -74,6 +75,7 @@ ALARMS: Final = frozenset(
         Reason.SPLIT_UNSUPPORTED,
         Reason.LABEL_COLLISION,
         Reason.INVALID_SPEC,
+        Reason.FORBIDDEN,
         Reason.WEBHOOK_UNANSWERED,
     }
 )
@@ -90,6 +92,8 @@ def questions(seen: Snapshot) -> tuple[Question, ...]:
     """
     status = seen.status
     if status.phase not in READING or seen.wiring.rival or not reading_due(seen) or not _followable(seen):
+        return ()
+    if seen.blind:  # an interval counts for nothing without the pods: which were new in it?
         return ()
     if seen.deleted_at is not None or (status.rollout is not None and seen.spec.abort == status.rollout.id):
         return ()
@@ -231,7 +235,7 @@ def _requeue(seen: Snapshot, status: CanaryStatus, *, acted: bool) -> timedelta 
     if seen.deleted_at is not None:  # once we have let go, others' finalizers may hold it for long
         return SOON if acted or seen.guarded or status.weight > 0 else None
     if not status.active:
-        return SOON if acted or seen.status.active else None
+        return SOON if acted or seen.status.active else UNSEEN if seen.blind else None
     if status.phase not in READING:
         return SOON
     if seen.wiring.rival:

@@ -64,6 +64,16 @@ def take_back(facts: Facts) -> Turn:
     return withdraw(facts, f"{facts.rollout.id} follows a spec that this version cannot read: {problems}.")
 
 
+def blind(facts: Facts) -> bool:
+    """Tell whether we could not look at the workloads, or at what else a decision needs."""
+    return bool(facts.seen.blind)
+
+
+def hold_blind(facts: Facts) -> Turn:
+    """Hold, for what is not seen is neither there nor gone. The deadline runs."""
+    return stay(facts, Reason.FORBIDDEN, f"The controller's rights do not cover this: {facts.seen.blind}")
+
+
 def miswired(facts: Facts) -> bool:
     """Tell whether something that the spec names does not exist."""
     return wiring_trouble(facts) is not None

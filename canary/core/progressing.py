@@ -32,8 +32,10 @@ from canary.core.hazards import (
     superseded_by,
 )
 from canary.core.obstacles import (
+    blind,
     conflict,
     deleted,
+    hold_blind,
     hold_miswired,
     hold_not_ours,
     let_go,
@@ -86,6 +88,8 @@ def overdue(facts: Facts) -> bool:
 def end_step(facts: Facts) -> Turn:
     """Do what the user wants of a step that the evidence did not decide."""
     within = f"within {show_duration(facts.spec.step_timeout)} at {show_weight(facts.status.weight)}"
+    if blind(facts):
+        return _end_unseen(facts, within)
     trouble = facts.cut_off or guards.canary_trouble(facts.seen.canary, facts.rollout.revision, _least(facts))
     if not trouble and ripe(facts):  # the evidence did decide
         trouble = _trouble_ahead(facts)
@@ -102,6 +106,16 @@ def end_step(facts: Facts) -> Turn:
             return _go_on_overdue(facts, within)
         case _:
             assert_never(facts.spec.on_inconclusive)
+
+
+def _end_unseen(facts: Facts, within: str) -> Turn:
+    """Go on under no policy with what cannot be looked at."""
+    told = hold_blind(facts).status.message
+    if facts.spec.on_inconclusive is Inconclusive.ROLLBACK:
+        return fail(facts, Reason.STEP_TIMEOUT, f"no decision {within}: {told}")
+    rollout = replace(facts.rollout, overdue=True, spent=timedelta())
+    message = f"Inconclusive {within}, and it cannot go on: {told}"
+    return insist(facts, replace(facts.status, rollout=rollout, reason=Reason.OVERDUE, message=message))
 
 
 def _go_on_overdue(facts: Facts, within: str) -> Turn:
@@ -252,6 +266,7 @@ _FIRST = (
         follow=end_step,
         then="onInconclusive; CanaryNotReady where pods lack",
     ),
+    Rule(happening=Happening.BLIND, when=blind, follow=hold_blind, then="held, evidence kept"),
     Rule(happening=Happening.NOT_OURS, when=not_ours, follow=hold_not_ours, then="held, nothing is written to it"),
     Rule(happening=Happening.PODS_LOST, when=pods_lost, follow=follow_pods, then="weight to what the ready pods carry"),
     Rule(happening=Happening.MISWIRED, when=miswired, follow=hold_miswired, then="held"),

@@ -18,8 +18,10 @@ from canary.core.hazards import (
     superseded_by,
 )
 from canary.core.obstacles import (
+    blind,
     conflict,
     deleted,
+    hold_blind,
     hold_not_ours,
     let_go,
     not_ours,
@@ -58,7 +60,7 @@ def finalise(facts: Facts) -> Turn:
 
 def gone(facts: Facts) -> bool:
     """Tell whether what was analysed no longer exists and was not copied yet."""
-    return analysed(facts) is None and not unseen(facts) and not stable_carries(facts)
+    return analysed(facts) is None and not unseen(facts) and not stable_carries(facts) and not blind(facts)
 
 
 def give_up(facts: Facts) -> Turn:
@@ -183,12 +185,15 @@ def end_taken_back(facts: Facts) -> Turn:
 
 def late(facts: Facts) -> bool:
     """Tell whether the end takes longer than a step may. There is nothing else to do than what is done already."""
-    return facts.rollout.spent >= facts.spec.step_timeout and not can_retreat(facts) and not settled(facts)
+    done = can_retreat(facts) or settled(facts)
+    return facts.rollout.spent >= facts.spec.step_timeout and (blind(facts) or not done)
 
 
 def remind(facts: Facts) -> Turn:
     """Say aloud what is waited for, and again after each stepTimeout."""
-    if cannot_retreat(facts):
+    if blind(facts):
+        waits = hold_blind(facts).status
+    elif cannot_retreat(facts):
         waits = hold_stable(facts).status
     else:
         waits = (hold_not_ours if not_ours(facts) else keep_going)(facts).status
@@ -212,6 +217,7 @@ def keep_going(facts: Facts) -> Turn:
 
 
 _CONFLICT = Rule(happening=Happening.CONFLICT, when=conflict, follow=yield_to_rival, then="held, nothing is touched")
+_BLIND = Rule(happening=Happening.BLIND, when=blind, follow=hold_blind, then="held")
 _NOT_OURS = Rule(
     happening=Happening.NOT_OURS, when=not_ours, follow=hold_not_ours, then="held, nothing is written to it"
 )
@@ -239,6 +245,7 @@ PROMOTING = (
         follow=end_promotion,
         then="RollingBack (StepTimeout); External: an event",
     ),
+    _BLIND,
     Rule(
         happening=Happening.NEW_REVISION,
         when=newer,
@@ -259,6 +266,7 @@ _RETREATING = (
         follow=remind,
         then="waits on; an event says for what, after each stepTimeout",
     ),
+    _BLIND,
     Rule(
         happening=Happening.STABLE_NOT_READY,
         when=cannot_retreat,

@@ -24,6 +24,7 @@ class Happening(StrEnum):
     DELETED = "the Canary is being deleted"
     CONFLICT = "an older Canary claims the same"
     UNREADABLE = "this version cannot read the spec it follows"
+    BLIND = "we have no right to look at what it needs"
     MISWIRED = "a Service or Deployment is missing, labels collide, or no split is served"
     NOT_OURS = "the split belongs to someone else"
     FIRST_SIGHT = "first sight"

@@ -100,8 +100,9 @@ class Snapshot:
 
     `status` and `counters` are the ledger's where it holds them, else as saved (then `counters` is None). `spec` is
     the one to follow: the last valid one while `problems` is not empty. `refused` says which deed of the last tick the
-    API server refused, and why. `deleted_at` is since when the object is to be let go: because it is being deleted, or,
-    where `leaving` says so, because the controller or the namespace goes.
+    API server refused, and why. `blind` says what we have no right to look at; where it does, the workloads are not
+    known, which is not that they are gone. `deleted_at` is since when the object is to be let go: because it is being
+    deleted, or, where `leaving` says so, because the controller or the namespace goes.
     """
 
     key: Key
@@ -115,6 +116,7 @@ class Snapshot:
     counters: Counters | None = None
     problems: tuple[Problem, ...] = ()
     refused: tuple[Reason, str] | None = None
+    blind: str = ""
     stable: Workload | None = None
     canary: Workload | None = None
     split: Split | None = None

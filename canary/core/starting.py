@@ -8,8 +8,10 @@ from canary.core.discretion import without_urls
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.obstacles import (
+    blind,
     conflict,
     deleted,
+    hold_blind,
     hold_miswired,
     hold_not_ours,
     let_go,
@@ -157,6 +159,7 @@ IDLE = (
         then="the split stays at stable 1000m, the object goes",
     ),
     Rule(happening=Happening.CONFLICT, when=conflict, follow=yield_to_rival, then="Ready=False, nothing is touched"),
+    Rule(happening=Happening.BLIND, when=blind, follow=hold_blind, then="Ready=False, nothing is touched"),
     Rule(happening=Happening.MISWIRED, when=miswired, follow=hold_miswired, then="Ready=False, nothing is touched"),
     Rule(happening=Happening.NOT_OURS, when=not_ours, follow=hold_not_ours, then="Ready=False, nothing is touched"),
     Rule(

@@ -16,7 +16,7 @@ from canary.adapters.cluster import KubernetesCluster
 from canary.core.decision import Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.snapshot import Key, Snapshot, Wiring
 from canary.core.status import CanaryStatus, Phase, Reason, Rollout
-from canary.errors import ClusterUnreachable, Conflict, LeaseLost
+from canary.errors import ClusterUnreachable, Conflict, Forbidden, LeaseLost
 from canary.lab.apiserver.faults import Fault
 from tests.adapters.neighbourhood import (
     CANARIES,
@@ -475,6 +475,36 @@ class TestChanges:
         assert (before, cluster.synced) == (False, True)
         task.cancel()
         await asyncio.wait([task])
+
+
+class TestRights:
+    @pytest.mark.parametrize("kind", ["pods", "replicasets", "horizontalpodautoscalers"])
+    async def test_what_we_may_not_look_at_is_named_and_nothing_is_taken_for_gone(
+        self, near: Neighbourhood, kind: str
+    ) -> None:
+        async with near.followed() as cluster:
+            await started(near, cluster)
+            cluster._revisions.clear()
+            fault = near.plane.faults.add(Fault(answer=403, path=f".*/{kind}", agent="canary"))
+            seen = await look(cluster)
+            assert f"/namespaces/{TOWN}/{kind}: 403" in seen.blind
+            assert seen.status.active
+            near.plane.faults.remove(fault)
+            seen = await look(cluster)
+            assert (seen.blind, seen.canary is not None) == ("", True)
+
+    @pytest.mark.parametrize("kind", ["deployments", "services", "trafficsplits"])
+    async def test_a_watch_that_is_refused_leaves_nothing_to_decide_by(self, near: Neighbourhood, kind: str) -> None:
+        async with near.followed() as cluster:
+            fault = near.plane.faults.add(Fault(answer=403, path=f".*/{kind}", agent="canary"))
+            near.plane.cut()
+            await until(lambda: any(path.endswith(kind) and isinstance(e, Forbidden) for path, e in near.failed))
+            seen = await look(cluster)
+            assert f"/{kind}: 403" in seen.blind
+            near.plane.faults.remove(fault)
+            async with asyncio.timeout(20):
+                while (await look(cluster)).blind:  # noqa: ASYNC110 - asks a server
+                    await asyncio.sleep(0.05)
 
 
 class TestOneNamespace:

@@ -112,6 +112,10 @@ async def status(near: Neighbourhood, name: str = "web") -> Json:
     return cast("Json", (await near.live(f"{CANARIES}/{name}")).get("status") or {})
 
 
+async def conditions(near: Neighbourhood) -> list[Json]:
+    return cast("list[Json]", (await status(near)).get("conditions") or [])
+
+
 async def adopted(near: Neighbourhood) -> None:
     async with asyncio.timeout(20):
         while not (await status(near)).get("promoted"):  # noqa: ASYNC110 - asks a server
@@ -172,6 +176,16 @@ class TestWorking:
                     await asyncio.sleep(0.05)
         message = next(message for reason, message in await events_of(near) if reason == "Forbidden")
         assert message.startswith("POST /apis/split.smi-spec.io/v1alpha1/namespaces/town/trafficsplits: 403")
+
+    async def test_a_right_to_look_that_is_missing_is_told_in_the_condition(
+        self, near: Neighbourhood, lines: list[EventDict]
+    ) -> None:
+        near.plane.faults.add(Fault(answer=403, path=".*/replicasets", agent="canary"))
+        async with running(settings(near), lines), asyncio.timeout(20):
+            while not (said := [c for c in await conditions(near) if c["reason"] == "Forbidden"]):  # noqa: ASYNC110 - asks a server
+                await asyncio.sleep(0.05)
+        assert ("Ready", "False") in [(c["type"], c["status"]) for c in said]
+        assert "GET /apis/apps/v1/namespaces/town/replicasets: 403" in str(said[0]["message"])
 
     async def test_prometheus_is_found_by_vizs_annotation(self, near: Neighbourhood, lines: list[EventDict]) -> None:
         viz = {

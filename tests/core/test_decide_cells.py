@@ -92,6 +92,11 @@ def asked(seen: Snapshot, **spec: object) -> Snapshot:
     return replace(seen, spec=other.spec, raw_spec=other.raw_spec, status=other.status, saved=other.saved)
 
 
+def unseen(seen: Snapshot) -> Snapshot:
+    """Look at the same without the right to."""
+    return replace(seen, blind=REFUSED, stable=None, canary=None)
+
+
 def spoilt(seen: Snapshot) -> Snapshot:
     """Look at the same after an upgrade to a version that can follow neither the object's spec nor the rollout's."""
     found = replace(seen, problems=(Problem("spec.steps", "2x", "a list"),))
@@ -101,6 +106,7 @@ def spoilt(seen: Snapshot) -> Snapshot:
 
 
 LATE = timedelta(minutes=30)
+REFUSED = "GET /api/v1/namespaces/shop/pods: 403 pods is forbidden"
 
 
 def first(phase: Phase) -> dict[Happening, Cell]:
@@ -152,6 +158,9 @@ def first(phase: Phase) -> dict[Happening, Cell]:
         ),
         Happening.NOT_OURS: Cell(
             seen=replace(rest, split=FOREIGN), phase=phase, weight=weight, reason=Reason.NOT_OURS, says="'other'"
+        ),
+        Happening.BLIND: Cell(
+            seen=unseen(rest), phase=phase, weight=weight, reason=Reason.FORBIDDEN, says="403 pods is forbidden"
         ),
         Happening.MISWIRED: Cell(
             seen=replace(rest, wiring=Wiring(missing_services=("web",))),
@@ -208,6 +217,7 @@ def ending(phase: Phase) -> dict[Happening, Cell]:
             effects=(Scale,),
             says="scaled from 3 to 1",
         ),
+        Happening.BLIND: Cell(seen=unseen(rest), phase=phase, weight=0, reason=Reason.FORBIDDEN, says="403 pods"),
         Happening.STABLE_NOT_READY: Cell(
             seen=stuck, phase=phase, weight=1000, reason=Reason.STABLE_NOT_READY, says="0 of stable's 4 pods"
         ),
@@ -242,6 +252,13 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
             weight=0,
             reason=Reason.CONFLICT,
             says="Canary web-older is older",
+        ),
+        Happening.BLIND: Cell(
+            seen=replace(unseen(at_rest(IDLE)), split=a_split(300)),
+            phase=IDLE,
+            weight=0,
+            reason=Reason.FORBIDDEN,
+            says="rights do not cover this: GET /api/v1/namespaces/shop/pods",
         ),
         Happening.MISWIRED: Cell(
             seen=replace(at_rest(IDLE), stable=None, split=a_split(300)),
@@ -472,6 +489,9 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
             reason=Reason.STEP_TIMEOUT,
             effects=(SetWeights, SetTemplate),
             says="stable was not ready with the release within 30m",
+        ),
+        Happening.BLIND: Cell(
+            seen=unseen(at_rest(PROMOTING)), phase=PROMOTING, weight=1000, reason=Reason.FORBIDDEN, says="403 pods"
         ),
         Happening.NEW_REVISION: Cell(
             seen=replace(

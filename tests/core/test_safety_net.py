@@ -30,6 +30,7 @@ from tests.build import (
     pods,
     released,
     stable,
+    tick,
 )
 from tests.load import BEFORE, SCRAPED, Load, a_reading
 
@@ -74,6 +75,7 @@ TROUBLES = {
     ),
     "the apex Service is gone": Trouble(seen={"wiring": Wiring(missing_services=("web",))}, sent={}),
     "no TrafficSplit is served": Trouble(seen={"wiring": Wiring(unsupported="no TrafficSplit")}, sent={}),
+    "we have no right to look": Trouble(seen={"blind": "403 pods is forbidden", "stable": None, "canary": None}),
     "some of stable's pods lack": Trouble(seen={"stable": stable(ready=2)}),
     "the spec is invalid": Trouble(
         seen={"problems": (Problem("spec.steps", "2x", "a list"),)}, given={"reading": DOWN}
@@ -130,6 +132,30 @@ def test_who_wants_it_held_is_told_after_each_deadline(phase: Phase, trouble: Tr
     assert set(weights(story, trouble, 2 * ticks + 10)) == {PHASES[phase]}
     first, *again = told(story, Reason.OVERDUE)
     assert (first, again) == (2, [first + ticks, first + 2 * ticks])
+
+
+@pytest.mark.parametrize("policy", ["Hold", "Promote"])
+def test_what_nobody_may_look_at_is_promoted_by_no_policy(policy: str) -> None:
+    trouble = TROUBLES["we have no right to look"]
+    story = beset(Phase.PROGRESSING, trouble, onInconclusive=policy)
+    assert set(weights(story, trouble, 190)) == {100}
+    assert told(story, Reason.OVERDUE) == [2, 182]
+
+
+@pytest.mark.parametrize("phase", [Phase.FINALISING, Phase.ROLLING_BACK])
+def test_an_end_that_cannot_be_seen_is_none_and_is_told_after_each_deadline(phase: Phase) -> None:
+    unseen = a_snapshot(a_status(phase, 0), blind="403 pods is forbidden", stable=None, canary=None)
+    story = Story(seen=unseen)
+    assert {story.go().status.phase for _ in range(370)} == {phase}
+    assert (told(story, Reason.FORBIDDEN), told(story, Reason.STEP_TIMEOUT)) == ([0], [179, 359])
+
+
+def test_an_idle_canary_is_looked_at_again_for_no_watch_tells_of_rights() -> None:
+    idle = a_snapshot(a_status(Phase.IDLE, 0), blind="403 pods is forbidden", stable=None, canary=None)
+    decided = tick(idle)
+    (ready,) = [c for c in decided.status.conditions if c.type == "Ready"]
+    assert (ready.status, ready.reason, decided.requeue_after) == (False, Reason.FORBIDDEN, timedelta(seconds=30))
+    assert tick(replace(idle, blind="", stable=stable(), canary=canary("c1", desired=1))).requeue_after is None
 
 
 @pytest.mark.parametrize("phase", PHASES)
