@@ -37,7 +37,7 @@ def keep(outcomes: Mapping[str, Outcome]) -> None:
     merged = {**kept(), **outcomes}
     ordered = {name: merged[name] for name in rows() if name in merged}
     RESULTS.write_text(json.dumps(documents(ordered), indent=1, ensure_ascii=False) + "\n")
-    PAGE.write_text(render(ordered))
+    PAGE.write_text(render(ordered, rows()))
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from e2e.faults.outcome import Outcome
-from e2e.faults.table import FAMILIES
+from e2e.faults.table import FAMILIES, Row
 
 HEAD = """\
 # Faults
@@ -12,8 +12,8 @@ HEAD = """\
 What happens when something breaks in the middle of a rollout. Each line was tried on a real Kubernetes control plane
 (etcd, kube-apiserver, kube-controller-manager), with a real Prometheus, real HTTP traffic and the shipped controller as
 its own process: a service of two stable pods under 20 requests a second unless the row says more, scraped and judged
-each second, with the steps 100m, 500m and 1000m. `make e2e` plays the table; `python -m e2e.faults --docs` writes this
-page and `faults.json`.
+each second, with the steps 100m, 500m and 1000m. `make e2e` plays some rows of each family; `python -m e2e.faults --docs`
+plays all and writes this page and `faults.json`.
 
 *Harmed* are users' requests that ended badly at the canary, of those that went there. *Recovery* is the time from the
 end of the fault until the rollout took its next step, or had ended, in seconds. No row took an extra step, none lost a
@@ -21,15 +21,23 @@ step, a rollout or counted evidence{but}.
 """
 
 
-def render(outcomes: Mapping[str, Outcome]) -> str:
-    """Write the page."""
+def render(outcomes: Mapping[str, Outcome], table: Mapping[str, Row]) -> str:
+    """Write the page: what was measured, and what is in the table and was not yet."""
     wrong = [outcome for outcome in outcomes.values() if not outcome.ok]
     but = "" if not wrong else f", but for the {len(wrong)} marked **wrong**"
     parts = [HEAD.format(but=but)]
     ordered = sorted(outcomes.values(), key=lambda outcome: FAMILIES.index(outcome.family))
     for family, group in groupby(ordered, key=lambda outcome: outcome.family):
         parts.append("\n".join(_section(family, group)) + "\n")
+    if missing := [row for name, row in table.items() if name not in outcomes]:
+        parts.append("\n".join(_unmeasured(missing)) + "\n")
     return "\n".join(parts)
+
+
+def _unmeasured(missing: Iterable[Row]) -> Iterable[str]:
+    yield "## Not measured yet\n"
+    yield "These rows can be played as well; their figures await a run on a quiet machine.\n"
+    yield from (f"- {row.family}: {row.fault}. Wanted: {row.wanted}." for row in missing)
 
 
 def _section(family: str, outcomes: Iterable[Outcome]) -> Iterable[str]:
