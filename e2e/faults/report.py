@@ -12,8 +12,8 @@ HEAD = """\
 What happens when something breaks in the middle of a rollout. Each line was tried on a real Kubernetes control plane
 (etcd, kube-apiserver, kube-controller-manager), with a real Prometheus, real HTTP traffic and the shipped controller as
 its own process: a service of two stable pods under 20 requests a second unless the row says more, scraped and judged
-each second, with the steps 100m, 500m and 1000m. `make e2e` plays some rows of each family; `python -m e2e.faults --docs`
-plays all and writes this page and `faults.json`.
+each second, with the steps 100m, 500m and 1000m. `make e2e` plays some rows of each family; `python -m
+e2e.faults --docs` plays all and writes this page and `faults.json`.
 
 *Harmed* are users' requests that ended badly at the canary, of those that went there. *Recovery* is the time from the
 end of the fault until the rollout took its next step, or had ended, in seconds. No row took an extra step, none lost a
