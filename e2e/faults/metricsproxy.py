@@ -8,7 +8,7 @@ import contextlib
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 import aiohttp
@@ -26,6 +26,7 @@ class MetricsProxy:
     fault: Answer | None = None
     asked: int = 0
     url: str = ""
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -103,13 +104,15 @@ def status(code: int, text: str = "") -> Answer:
     return answer
 
 
-async def endless(request: web.Request, _: MetricsProxy) -> web.StreamResponse:
-    """Answer as fast as is read, with what has no end."""
+async def endless(request: web.Request, proxy: MetricsProxy) -> web.StreamResponse:
+    """Answer one question at a time with what has no end; not so fast that the lab around has no time left."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     await response.write(b'{"status":"success","data":{"resultType":"matrix","result":[')
-    while True:
-        await response.write(b'{"metric":{},"values":[[1,"1"]]},' * 2000)
+    async with proxy.busy:
+        while True:
+            await response.write(b'{"metric":{},"values":[[1,"1"]]},' * 30_000)
+            await asyncio.sleep(0.05)
 
 
 def pinned(at: float) -> Answer:
