@@ -19,8 +19,8 @@ from e2e.soak.traffic import FAILING, ROUTE, Traffic
 from e2e.soak.world import allocator
 
 REST = Sample(
-    at=0, resident=100 * MB, processor=0, threads=2, files=100, lag=0.002, tasks=90, overdue=0, queries=0,
-    query_seconds=0, ticks=0, tick_seconds=0, requests=0, watches=4, errors=0, dropped=0, status=9000, events=0,
+    at=0, resident=100 * MB, processor=0, threads=2, files=100, lag=0.002, tasks=90, blocks=400_000, overdue=0,
+    queries=0, query_seconds=0, ticks=0, tick_seconds=0, requests=0, watches=4, errors=0, dropped=0, status=9000, events=0,
     events_most=0, objects=1000, rollouts=0, load=1,
 )  # fmt: skip
 
@@ -75,6 +75,12 @@ def test_nothing_is_wrong_with_a_quiet_soak() -> None:
 )
 def test_what_grows_or_goes_wrong_breaks_a_limit(soak: Soak, name: str) -> None:
     assert name in broken(soak)
+
+
+def test_what_python_keeps_of_each_rollout_breaks_a_limit() -> None:
+    soak = a_soak()
+    leaking = [replace(s, blocks=s.blocks + 200 * s.rollouts) for s in soak.samples]
+    assert broken(replace(soak, samples=leaking)) == ["drift of Python's memory in use, %"]
 
 
 @pytest.mark.parametrize("name", ["tasks", "threads", "files"])

@@ -63,6 +63,8 @@ class Telemetry:
         self._overdue = Gauge(
             "canary_queue_overdue_seconds", "How long the Canary that waits longest is due", registry=self.registry
         )
+        blocks = Gauge("canary_allocated_blocks", "Python's own memory in use, in objects", registry=self.registry)
+        blocks.set_function(sys.getallocatedblocks)  # what leaks shows here; the process' memory has gaps, too
         ProcessCollector(registry=self.registry)  # memory, processor, files
 
     def watch(self, overdue: Callable[[], float]) -> None:

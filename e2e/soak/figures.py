@@ -107,6 +107,9 @@ def _memory(soak: Soak) -> Iterator[Figure]:
     surely = trend.per_hour - 2 * trend.error
     why = "5 kB left behind by each rollout would be as much"
     yield Figure(name="slope less two standard errors, MB an hour", value=surely, limit=10, why=why)
+    share = 100 * soak.drift(lambda s: s.blocks) / fmean(s.blocks for s in soak.warm)
+    why = "what is kept is in use; the process' memory has gaps, too"
+    yield Figure(name="drift of Python's memory in use, %", value=share, limit=3, why=why)
 
 
 def _rest(soak: Soak) -> Iterator[Figure]:

@@ -18,6 +18,7 @@ EVERY = 5.0  # seconds
 GAUGE = re.compile(r"^(canary_\w+?)(?:_total)?(?:\{(?:[^}]*)\})? (\S+)$", re.MULTILINE)
 SUMMED = {
     "canary_tasks": "tasks",
+    "canary_allocated_blocks": "blocks",
     "canary_queue_overdue_seconds": "overdue",
     "canary_query_seconds_count": "queries",
     "canary_query_seconds_sum": "query_seconds",
@@ -39,6 +40,7 @@ class Sample:
     files: int
     lag: float
     tasks: float
+    blocks: float
     overdue: float
     queries: float
     query_seconds: float

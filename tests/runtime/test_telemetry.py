@@ -148,6 +148,14 @@ def test_what_the_process_takes(telemetry: Telemetry) -> None:
     assert page["process_open_fds",] > 2
 
 
+def test_what_is_kept_shows_in_the_blocks_in_use(telemetry: Telemetry) -> None:
+    before = shown(telemetry)["canary_allocated_blocks",]
+    kept = [object() for _ in range(100_000)]
+    assert shown(telemetry)["canary_allocated_blocks",] > before + 90_000
+    del kept
+    assert shown(telemetry)["canary_allocated_blocks",] < before + 50_000
+
+
 @pytest.fixture
 def log_as_it_was() -> Iterator[None]:
     before = structlog.get_config()
