@@ -51,6 +51,7 @@ READING: Final = frozenset({Phase.PROGRESSING, Phase.BAKING, Phase.PROMOTING})
 """Phases with armed gates."""
 CHECKPOINT = timedelta(minutes=1)  # how often evidence alone is worth a write
 UNSEEN = timedelta(seconds=30)  # a look again where we had no right to look: no watch tells of rights
+KEPT = 4  # decisions whose words are kept
 SOON = timedelta(seconds=1)  # a look again where the world should be following
 ALARMS: Final = frozenset(
     {
@@ -124,7 +125,7 @@ def decide(seen: Snapshot, answers: Answers) -> Decision:
     )
     save = bool(effects) or _differs(seen.saved, status) or _stale(seen)
     if save:
-        status = replace(status, saved_at=seen.at, told=_told(notices) or status.told)
+        status = replace(status, saved_at=seen.at, told=_told(seen, notices))
     return Decision(
         status=status,
         counters=facts.counters if status.active and _same_rollout(seen.status, status) else None,
@@ -172,10 +173,11 @@ def _refused(seen: Snapshot) -> Decision:
     )
 
 
-def _told(notices: tuple[Notice, ...]) -> tuple[Told, ...]:
-    """Say which of them must be told after a crash, too: the decisions."""
+def _told(seen: Snapshot, notices: tuple[Notice, ...]) -> tuple[Told, ...]:
+    """Add what must be told after a crash, too, and after one that follows at once: the last decisions."""
     decided = [notice for notice in notices if not notice.recurring]
-    return tuple(Told(reason=each.reason, message=each.message, warning=each.warning) for each in decided)
+    told = [Told(at=seen.at, reason=each.reason, message=each.message, warning=each.warning) for each in decided]
+    return (*seen.status.told, *told)[-KEPT:]
 
 
 def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:

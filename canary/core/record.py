@@ -34,7 +34,7 @@ def render_status(status: CanaryStatus, judgement: Judgement | None = None, gate
         "retried": status.retried,
         "history": [_render_past(past) for past in status.history],
         "conditions": [_render_condition(c) for c in status.conditions],
-        "told": [{"reason": told.reason, "message": told.message, "warning": told.warning} for told in status.told],
+        "told": [_render_told(told) for told in status.told],
     }
     if status.saved_at is not None:
         written["savedAt"] = show_instant(status.saved_at)
@@ -67,7 +67,7 @@ def parse_status(record: object) -> CanaryStatus:
         conditions=tuple(
             c for item in as_array(top.get("conditions")) if (c := _parse_condition(as_mapping(item))) is not None
         ),
-        told=tuple(_parse_told(as_mapping(item)) for item in as_array(top.get("told"))),
+        told=tuple(told for item in as_array(top.get("told")) if (told := _parse_told(as_mapping(item))) is not None),
         generation=as_int(top.get("observedGeneration")),
         saved_at=instant(top.get("savedAt")),
     )
@@ -79,8 +79,16 @@ def _phase(top: Mapping[str, object], rollout: Rollout | None) -> Phase:
     return phase if rollout is not None else Phase.IDLE
 
 
-def _parse_told(record: Mapping[str, object]) -> Told:
+def _render_told(told: Told) -> Json:
+    return {"at": show_instant(told.at), "reason": told.reason, "message": told.message, "warning": told.warning}
+
+
+def _parse_told(record: Mapping[str, object]) -> Told | None:
+    at = instant(record.get("at"))
+    if at is None:
+        return None
     return Told(
+        at=at,
         reason=as_member(Reason, record.get("reason"), Reason.READY),
         message=as_text(record.get("message")),
         warning=record.get("warning") is True,

@@ -120,6 +120,7 @@ class Condition:
 class Told:
     """What people were to be told of a decision. It is saved with it, for a crash may come before they are."""
 
+    at: datetime
     reason: Reason
     message: str
     warning: bool

@@ -74,10 +74,10 @@ class PublicHerald:
 
     def _make_up(self, seen: Snapshot) -> None:
         """Tell what the process before us may not have told: it may have crashed after the save of a decision."""
-        saved_at, new = seen.status.saved_at, seen.key not in self._known
+        new = seen.key not in self._known
         self._known.add(seen.key)
-        if new and saved_at is not None and abs(seen.at - saved_at) < NEWS:
-            for told in seen.status.told:
+        for told in seen.status.told if new else ():
+            if abs(seen.at - told.at) < NEWS:
                 self._remind(seen, Notice(reason=told.reason, message=told.message, warning=told.warning))
 
     def fault(self, key: Key, error: Exception) -> None:

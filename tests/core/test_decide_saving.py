@@ -134,8 +134,16 @@ class TestTelling:
         story = Story(seen=a_snapshot(a_status(Phase.PROGRESSING, 100, exposed=timedelta())))
         first = story.go()
         (notice,) = first.notices
-        assert first.status.told == (Told(reason=notice.reason, message=notice.message, warning=notice.warning),)
-        assert story.go(reading=DOWN).status.told == first.status.told
+        told = Told(at=first.status.told[0].at, reason=notice.reason, message=notice.message, warning=notice.warning)
+        assert first.status.told == (told,)
+        assert story.go(reading=DOWN).status.told == (told,)
+
+    def test_the_words_of_a_few_decisions_are_kept(self) -> None:
+        old = tuple(Told(at=NOW, reason=Reason.BAKING, message=f"{number}", warning=False) for number in range(4))
+        status = a_status(Phase.PROGRESSING, 100, exposed=timedelta())
+        after = Story(seen=a_snapshot(replace(status, told=old))).go().status.told
+        assert after[:3] == old[1:]
+        assert after[3].reason is Reason.WEIGHT_INCREASED
 
     def test_a_deleted_split_is_told_where_it_is_made_again(self) -> None:
         (notice,) = tick(replace(waiting(), split=None)).notices

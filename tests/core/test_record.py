@@ -14,7 +14,7 @@ from tests.build import CALM, GOOD, NOW, a_book, a_past, a_rollout, a_spec, a_st
 CONDITION = Condition(
     type="Ready", status=True, reason=Reason.READY, message="Wired and valid.", since=NOW, generation=3
 )
-TOLD = Told(reason=Reason.PROMOTING, message="Revision c2 is good.", warning=False)
+TOLD = Told(at=NOW, reason=Reason.PROMOTING, message="Revision c2 is good.", warning=False)
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,8 @@ def test_each_notice_becomes_an_event_and_goes_to_the_webhooks(square: Square) -
 def test_what_the_process_before_may_not_have_told_is_made_up_once(
     square: Square, age: timedelta, *, told: bool
 ) -> None:
-    last = Told(reason=Reason.WEIGHT_INCREASED, message="0m -> 100m", warning=False)
-    status = dataclasses.replace(progressing(), told=(last,), saved_at=NOON - age)
+    last = Told(at=NOON - age, reason=Reason.WEIGHT_INCREASED, message="0m -> 100m", warning=False)
+    status = dataclasses.replace(progressing(), told=(last,))
     for _ in range(2):
         square.tell(status)
         square.lines.clear()
