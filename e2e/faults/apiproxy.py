@@ -7,7 +7,7 @@ the stream of a watch. A fault begins with `add` or `during`, and meets what mat
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -63,7 +63,7 @@ class ApiProxy:
     kubeconfig: Path  # written by `running`
     writes: list[Write] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)  # by verb
-    writing: Callable[[Write], bool] = lambda _: True
+    writing: Callable[[Write], Awaitable[bool]] | None = None
     wrote: Callable[[Write], None] = lambda _: None
     delay: float = 0  # seconds before each answer
     port: int = 0
@@ -149,7 +149,8 @@ class ApiProxy:
             **{k: v for k, v in request.headers.items() if k.lower() in ("content-type", "accept")},
         }
         body = await request.read()
-        if request.method in WRITES and not self.writing(_write(request, body, 0)):
+        passes = self.writing is None or request.method not in WRITES or await self.writing(_write(request, body, 0))
+        if not passes:
             return await _suffer(request, Toxin(answer="cut"))
         try:
             async with self._client.request(

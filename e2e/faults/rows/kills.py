@@ -36,7 +36,7 @@ class Killer:
     _down: bool = False
     _starting: asyncio.Task[None] | None = None
 
-    def before(self, write: Write) -> bool:
+    async def before(self, write: Write) -> bool:
         """Kill it before a write is done; it never is, then."""
         return not self._kill(write)
 
