@@ -20,8 +20,8 @@ from e2e.soak.world import allocator
 
 REST = Sample(
     at=0, resident=100 * MB, processor=0, threads=2, files=100, lag=0.002, tasks=90, blocks=400_000, overdue=0,
-    queries=0, query_seconds=0, ticks=0, tick_seconds=0, requests=0, watches=4, errors=0, dropped=0, status=9000, events=0,
-    events_most=0, objects=1000, rollouts=0, load=1,
+    queries=0, query_seconds=0, ticks=0, tick_seconds=0, requests=0, watches=4, errors=0, dropped=0, status=9000,
+    events=0, events_most=0, objects=1000, rollouts=0, load=1,
 )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from e2e.soak.figures import Figure, Soak, figures
 from e2e.soak.report import document, page
 from e2e.soak.samples import watch
@@ -47,6 +49,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, help="where logs are kept; default: nowhere")
     parser.add_argument("--docs", action="store_true", help=f"write {PAGE.name}")
     given = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for the JSON
     with tempfile.TemporaryDirectory() as scratch:
         found, ended = asyncio.run(soak(given.home or Path(scratch), given.canaries, 60 * given.minutes))
     measured = figures(found)
