@@ -189,7 +189,7 @@ def _change(before: CanaryStatus, after: CanaryStatus) -> tuple[Notice, ...]:
         return ()
     if after.reason in QUIET and before.reason not in ALARMS:
         return ()
-    decided = (before.phase, before.weight, was) != (after.phase, after.weight, step)
+    decided = (before.promoted, before.phase, before.weight, was) != (after.promoted, after.phase, after.weight, step)
     warning = after.reason in ALARMS
     return (Notice(reason=after.reason, message=after.message, warning=warning, recurring=not decided),)
 
