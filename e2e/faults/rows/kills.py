@@ -108,6 +108,16 @@ async def told(trial: Trial) -> Counter[str]:
     return Counter({reason: await trial.told(reason) for reason, _ in await trial.events()})
 
 
+async def adopted(trial: Trial) -> None:
+    """Let the controller adopt the Canary, and write all that it writes of that."""
+
+    async def is_told() -> bool:
+        return bool(await trial.told("Adopted"))
+
+    await trial.adopt()
+    await trial.until(is_told, "the adoption to be told", within=30)
+
+
 async def ends(trial: Trial, release: Mapping[str, str]) -> None:
     """Wait for the end that the release deserves, of the one rollout that there is."""
     if release is GOOD:
@@ -119,7 +129,7 @@ async def ends(trial: Trial, release: Mapping[str, str]) -> None:
 
 async def at_each(trial: Trial, release: Mapping[str, str]) -> None:
     """Play one rollout for each write, with a kill after it."""
-    await trial.adopt()
+    await adopted(trial)
     first = len(trial.proxy.writes)
     await trial.ship(**release)
     await ends(trial, release)
@@ -131,7 +141,7 @@ async def at_each(trial: Trial, release: Mapping[str, str]) -> None:
         name = f"{trial.namespace}-{number}"
         async with abreast, trial.ground.trial(name, trial.outcome, RPS) as each:
             killer = Killer(each, numbered(number))
-            await each.adopt()
+            await adopted(each)
             each.proxy.wrote = killer.after
             await killed(each, release, killer)
             found = await told(each)
@@ -176,7 +186,7 @@ async def killed_after_each_write_bad_release(trial: Trial) -> None:
 async def at_all(trial: Trial, arm: Callable[[Killer], None]) -> None:
     """Play one rollout with a kill at each of its writes."""
     killer = Killer(trial, new())
-    await trial.adopt()
+    await adopted(trial)
     arm(killer)
     await killed(trial, GOOD, killer)
     trial.see(f"promoted over {len(killer.met)} kills: at {', '.join(killer.met)}")
