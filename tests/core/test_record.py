@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
@@ -93,3 +94,9 @@ def test_a_past_that_nobody_can_place_is_left_out() -> None:
     assert isinstance(history, list)
     history[0]["outcome"] = "Exploded"
     assert [past.revision for past in parse_status(written).history] == ["c3"]
+
+
+def test_a_word_that_nobody_can_date_is_left_out() -> None:
+    written = dict(render_status(replace(a_status(Phase.PROMOTING, 1000), told=(TOLD,))))
+    (word,) = cast("list[dict[str, object]]", written["told"])
+    assert parse_status({**written, "told": [{**word, "at": "soon"}, word]}).told == (TOLD,)
