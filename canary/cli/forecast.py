@@ -15,14 +15,11 @@ from canary.cli.simulate import only_canary
 from canary.core.forecast import Demand, Outlook
 from canary.core.forecast import forecast as foresee
 from canary.core.formats import show_duration
-from canary.core.gates import Gate, gates
+from canary.core.gates import PROXY_BOUNDS, Gate, gates
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
 from canary.errors import MetricsUnreachable
-
-VIZ_BOUNDS = tuple(float(n * 10**power) for power in (0, 1, 2, 3, 4) for n in (1, 2, 3, 4, 5))
-"""Latency bucket bounds of Linkerd's proxy, in milliseconds."""
 
 
 @click.command()
@@ -52,7 +49,7 @@ def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str,
     if traffic is None:
         judged, demand = asyncio.run(_measure(spec, _key(canary, given["namespace"]), prometheus, given["window"]))
     else:
-        judged = gates(spec, VIZ_BOUNDS)
+        judged = gates(spec, PROXY_BOUNDS)
         demand = {gate.name: Demand(rps=traffic, failure=given["stable_failure"]) for gate in judged}
     outlooks = foresee(spec, judged, demand)
     silent = [gate.name for gate in judged if gate.name not in demand]

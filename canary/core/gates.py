@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import assert_never
+from typing import Final, assert_never
 
 from canary.core.eprocess import Promise
 from canary.core.spec import CanarySpec, Latency, Place, Risk, SuccessRate
@@ -25,6 +25,8 @@ class Metric(StrEnum):
 # p99 as counts over a limit (design.md §5): 1 % may be slower, 2 % must be ruled out, 0.1 points over stable are
 # tolerated
 SLOW = SuccessRate(p0=0.01, p_bad=0.02, delta=0.001)
+PROXY_BOUNDS: Final = tuple(float(n * 10**power) for power in range(5) for n in range(1, 6))
+"""Latency bucket bounds of Linkerd's proxy, in milliseconds. An installation may keep only some of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

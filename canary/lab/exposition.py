@@ -10,9 +10,11 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from canary.core.gates import PROXY_BOUNDS
+
 Labels = Iterable[tuple[str, str]]
 
-BOUNDS = (1, 2, 3, 4, 5, *(n * 10**power for power in (1, 2, 3, 4) for n in (1, 2, 3, 4, 5)))  # milliseconds
+BOUNDS = tuple(map(int, PROXY_BOUNDS))  # milliseconds
 _LE = (*(str(bound) for bound in BOUNDS), "+Inf")
 _LATENCY_HELP = "Elapsed times between a request's headers being received and its response stream completing"
 

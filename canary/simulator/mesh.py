@@ -16,10 +16,6 @@ from canary.simulator.draws import binomial, poisson
 from canary.simulator.scenario import Release, Scenario
 
 EPOCH: Final = 1_700_000_000.0  # when the virtual clock stands at 0, in Unix seconds
-BOUNDS: Final = (
-    *(float(n) for n in (1, 2, 3, 4, 5, 10, 20, 30, 40, 50)),
-    *(n * 100.0 for n in (1, 2, 3, 4, 5, 10, 20, 30, 40, 50)),
-)
 STEP: Final = 10.0  # seconds for which the chances of one draw stay as they are, at most
 
 

@@ -7,6 +7,7 @@ from typing import assert_never, cast
 
 from canary.core.decide import decide, questions
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
+from canary.core.gates import PROXY_BOUNDS
 from canary.core.questions import Answer, Bounds, CallGate, FindBounds, GateReply, Question, ReadCounters
 from canary.core.snapshot import Key, Snapshot, Split
 from canary.core.spec import FULL, CanarySpec
@@ -14,7 +15,7 @@ from canary.core.status import CanaryStatus
 from canary.runtime.ledger import Ledger
 from canary.runtime.queue import aligned
 from canary.simulator.fleet import Fleet, Template
-from canary.simulator.mesh import BOUNDS, EPOCH, Mesh
+from canary.simulator.mesh import EPOCH, Mesh
 
 OLD, NEW = "old", "new"
 STABLE_PODS = 4
@@ -124,7 +125,7 @@ class Site:
             case ReadCounters(scope=scope):
                 return self.mesh.read(scope)
             case FindBounds():
-                return Bounds(bounds=BOUNDS)
+                return Bounds(bounds=PROXY_BOUNDS)
             case CallGate():
                 return GateReply(yes=True, detail="simulated")
             case _:
