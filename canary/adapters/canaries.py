@@ -8,7 +8,8 @@ from typing import Final, cast
 
 from canary.adapters.api import Json
 from canary.adapters.watch import place
-from canary.adapters.workloads import at, unix
+from canary.adapters.workloads import unix
+from canary.core.lenient import at
 from canary.core.manifest import last_valid, parse_spec, placeholder, remains
 from canary.core.spec import CanarySpec
 from canary.core.status import CanaryStatus

@@ -14,10 +14,11 @@ from canary.adapters.api import JSON_PATCH, Api, Json
 from canary.adapters.canaries import FINALIZER, age, claims, is_as_written, is_guarded, names, spec_of
 from canary.adapters.splits import Splits
 from canary.adapters.watch import Mirrors, place, uid
-from canary.adapters.workloads import Templates, at, observed, revision, selector, templates, workload
+from canary.adapters.workloads import Templates, observed, revision, selector, templates, workload
 from canary.core.decision import FIELD_MANAGER, Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.formats import instant
 from canary.core.gates import gates
+from canary.core.lenient import at
 from canary.core.record import parse_status, render_status
 from canary.core.snapshot import Key, Snapshot, Wiring, Workload
 from canary.core.spec import CanarySpec, ScalingMode, Side

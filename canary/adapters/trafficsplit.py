@@ -14,6 +14,7 @@ from typing import Final, cast
 
 from canary.adapters.ownership import editor
 from canary.core.decision import SetWeights
+from canary.core.lenient import as_mappings, at
 from canary.core.snapshot import Split
 from canary.core.spec import FULL, Weight
 
@@ -30,20 +31,20 @@ _UNITS: Final = MappingProxyType(
 
 def takes_quantities(document: Mapping[str, object]) -> bool:
     """Tell from a version's OpenAPI v3 document whether a backend's weight may be a text like "100m"."""
-    schemas = cast("Mapping[str, Mapping[str, object]]", _at(document, "components", "schemas"))
+    schemas = cast("Mapping[str, Mapping[str, object]]", at(document, "components", "schemas"))
     for schema in schemas.values():
         kinds = cast("list[Mapping[str, object]]", schema.get("x-kubernetes-group-version-kind") or [])
         if any(kind.get("kind") == "TrafficSplit" for kind in kinds):
-            backend = _at(schema, "properties", "spec", "properties", "backends", "items")
-            weight = _at(backend, "properties", "weight")
+            backend = at(schema, "properties", "spec", "properties", "backends", "items")
+            weight = at(backend, "properties", "weight")
             return bool(weight.get("x-kubernetes-int-or-string")) or weight.get("type") == "string"
     return False
 
 
 def read_split(obj: Mapping[str, object]) -> Split:
     """Read an object of either version. Weights become thousandths of their sum, for only proportions count (§4.3)."""
-    meta, spec = _at(obj, "metadata"), _at(obj, "spec")
-    backends = [(str(b.get("service")), b.get("weight")) for b in _objects(spec.get("backends"))]
+    meta, spec = at(obj, "metadata"), at(obj, "spec")
+    backends = [(str(b.get("service")), b.get("weight")) for b in as_mappings(spec.get("backends"))]
     raw: dict[str, int] = {}
     for name, weight in backends:
         raw[name] = raw.get(name, 0) + (milliunits(weight) or 0)
@@ -103,13 +104,3 @@ def _exactly(weight: object, wanted: Weight) -> bool:
     if isinstance(weight, int | float):
         return amount == wanted * FULL
     return amount == wanted
-
-
-def _objects(value: object) -> list[Mapping[str, object]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _at(value: object, *keys: str) -> Mapping[str, object]:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, cast
 
 from canary.adapters.ownership import editor
 from canary.core.decision import FIELD_MANAGER
+from canary.core.lenient import at
 from canary.core.snapshot import Pod, Workload
 
 Json: TypeAlias = Mapping[str, object]
@@ -123,10 +124,3 @@ def unix(time: object) -> float:
         return datetime.fromisoformat(str(time)).timestamp()
     except ValueError:
         return 0.0
-
-
-def at(value: object, *keys: str) -> Json:
-    """Walk into an object; what is not there is empty."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}

@@ -13,6 +13,7 @@ from canary.adapters.api import JSON_PATCH, Api, Json
 from canary.adapters.kubeconfig import context_namespace
 from canary.cli.looks import Look
 from canary.cli.options import Target
+from canary.core.lenient import at
 from canary.core.record import parse_status
 from canary.core.snapshot import Key
 from canary.errors import NotFound
@@ -50,13 +51,13 @@ class Cluster:
     async def look(self, name: str, *, deployment: bool = True) -> Look:
         """Look at a Canary and, if asked, at which revision its canary Deployment carries. Raises NotFound."""
         obj = await self.canary(name)
-        spec = workloads.at(obj, "spec")
+        spec = at(obj, "spec")
         present = await self._present(await self.deployment(spec)) if deployment else ""
         return Look(key=key_of(obj), spec=spec, status=parse_status(obj.get("status")), present=present)
 
     async def deployment(self, spec: Mapping[str, object]) -> Json:
         """Read the canary Deployment of a spec. Raises NotFound."""
-        side = workloads.at(spec, "canary")
+        side = at(spec, "canary")
         name = side.get("deployment") or side.get("service")
         try:
             return await self.api.get(f"{APPS}/namespaces/{self.namespace}/deployments/{name}")
@@ -74,7 +75,7 @@ class Cluster:
 
     async def set_env(self, deployment: Json, env: Mapping[str, str]) -> None:
         """Set environment variables of a Deployment's first container, as `kubectl set env` does."""
-        pod = workloads.at(deployment, "spec", "template", "spec")
+        pod = at(deployment, "spec", "template", "spec")
         first = cast("list[Json]", pod.get("containers"))[0]
         change = {"name": first.get("name"), "env": [{"name": k, "value": v} for k, v in env.items()]}
         path = f"{APPS}/namespaces/{self.namespace}/deployments/{key_of(deployment).name}"
@@ -98,7 +99,7 @@ def _unserved(error: NotFound) -> NotFound:
 
 def key_of(obj: Json) -> Key:
     """Name an object."""
-    meta = workloads.at(obj, "metadata")
+    meta = at(obj, "metadata")
     return Key(str(meta.get("namespace") or ""), str(meta.get("name") or ""))
 
 

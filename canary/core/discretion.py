@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from canary.core.formats import is_address
+from canary.core.lenient import as_mappings, as_text, at
 
 HIDDEN: Final = "http://hidden.invalid"
 """Stands for an address. It is one that nothing answers: a gate whose own is no longer known holds."""
@@ -25,10 +26,12 @@ def without_urls(spec: Mapping[str, object]) -> Mapping[str, object]:
 
 def with_urls(spec: Mapping[str, object], now: Mapping[str, object]) -> Mapping[str, object]:
     """Put the addresses that `now` has under the same names back in."""
-    known = {_text(hook.get("name")): _text(hook.get("url")) for hook in _webhooks(now)}
+    known = {
+        as_text(hook.get("name")): as_text(hook.get("url")) for hook in as_mappings(at(now, "gates").get("webhooks"))
+    }
 
     def found(hook: Mapping[str, object]) -> Mapping[str, object]:
-        url = known.get(_text(hook.get("name")), "")
+        url = known.get(as_text(hook.get("name")), "")
         return {**hook, "url": url} if is_address(url) else hook
 
     return _with_webhooks(spec, found)
@@ -49,19 +52,8 @@ def discreet(value: object, key: str = "") -> object:
 def _with_webhooks(
     spec: Mapping[str, object], change: Callable[[Mapping[str, object]], Mapping[str, object]]
 ) -> Mapping[str, object]:
-    gates = spec.get("gates")
-    hooks = gates.get("webhooks") if isinstance(gates, Mapping) else None
-    if not isinstance(gates, Mapping) or not isinstance(hooks, list):
+    gates = at(spec, "gates")
+    if not isinstance(hooks := gates.get("webhooks"), list):
         return spec
     changed = [change(hook) if isinstance(hook, Mapping) else hook for hook in hooks]
     return {**spec, "gates": {**gates, "webhooks": changed}}
-
-
-def _webhooks(spec: Mapping[str, object]) -> list[Mapping[str, object]]:
-    gates = spec.get("gates")
-    hooks = gates.get("webhooks") if isinstance(gates, Mapping) else None
-    return [hook for hook in hooks if isinstance(hook, Mapping)] if isinstance(hooks, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

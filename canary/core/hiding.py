@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from canary.core.lenient import as_mapping
+from canary.core.lenient import at
 
 COUNTED: Final = frozenset(
     {
@@ -23,5 +23,5 @@ ODD: Final = re.compile(r"[^a-zA-Z0-9_]")
 
 def hiding(template: Mapping[str, object]) -> str:
     """Name a label of a pod template that hides one of the proxy's; empty where none does."""
-    labels = as_mapping(as_mapping(template.get("metadata")).get("labels"))
+    labels = at(template, "metadata", "labels")
     return next((name for name in sorted(labels) if ODD.sub("_", name).removeprefix("linkerd_io_") in COUNTED), "")

@@ -1,7 +1,7 @@
 """JSON read back leniently: what is not of the wanted type is as good as absent.
 
-Used by `record` and `checkpoint`, for records that an older program or a hand may have written. What a user writes is
-read strictly, by `fields`.
+For records that an older program or a hand may have written, and for what others put into objects of the cluster. What
+a user writes into a Canary is read strictly, by `fields`.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,18 @@ MOST = 1e12  # seconds, requests or generations: more is no count of ours, and n
 def as_mapping(value: object) -> Mapping[str, object]:
     """Read an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
+
+
+def at(value: object, *keys: str) -> Mapping[str, object]:
+    """Walk into an object; what is not there is empty."""
+    for key in keys:
+        value = as_mapping(value).get(key)
+    return as_mapping(value)
+
+
+def as_mappings(value: object) -> list[Mapping[str, object]]:
+    """Read the objects of a list; what else is in it is left out."""
+    return [item for item in as_array(value) if isinstance(item, Mapping)]
 
 
 def as_array(value: object) -> list[object]:

@@ -4,7 +4,8 @@ from typing import cast
 
 import pytest
 
-from canary.adapters.workloads import at, observed, pod, revision, selector, templates, unix, workload
+from canary.adapters.workloads import observed, pod, revision, selector, templates, unix, workload
+from canary.core.lenient import at
 
 Obj = dict[str, object]
 LABELS = {"app": "web"}

@@ -11,8 +11,9 @@ from random import Random
 from typing import Final, cast
 from zlib import crc32
 
-from canary.adapters import canaries, trafficsplit, watch, workloads
+from canary.adapters import canaries, trafficsplit, watch
 from canary.core.decision import Decision, SetWeights, Unguard
+from canary.core.lenient import at
 from canary.core.manifest import MOST_GATES, MOST_STEPS, MOST_WEBHOOKS, parse_spec
 from canary.core.questions import Reading, Unanswered
 from canary.core.record import parse_status, render_status
@@ -92,7 +93,7 @@ def decided_on(
         CALM,
         key=Key("shop", watch.place(obj)[1]),
         spec=spec,
-        raw_spec=workloads.at(obj, "spec"),
+        raw_spec=at(obj, "spec"),
         status=saved,
         saved=saved,
         problems=problems,
