@@ -55,6 +55,10 @@ class Promise:
     beta: float = 0.05
     alpha_env: float = 0.05
     icc: float = 0.01
+    cap: float = field(init=False, repr=False, compare=False)
+    """What one tick counts at most against the release, in nats."""
+    pass_cap: float = field(init=False, repr=False, compare=False)
+    """And for it."""
     worse: Table = field(init=False, repr=False, compare=False)
     better: Table = field(init=False, repr=False, compare=False)
 
@@ -69,6 +73,9 @@ class Promise:
         for name, risk in (("alpha", self.alpha), ("beta", self.beta), ("alpha_env", self.alpha_env)):
             if not 0 < risk < 1:
                 raise ValueError(f"{name} = {risk} is not a probability in (0, 1)")
+        # < log(1/alpha) on the value as cash is left: one tick can never roll back, nor can one PASS
+        object.__setattr__(self, "cap", -math.log(self.alpha))
+        object.__setattr__(self, "pass_cap", -2 / 3 * math.log(self.beta))
         object.__setattr__(self, "worse", worse_table(self.p0))
         object.__setattr__(self, "better", better_table(self.p_bad))
 
@@ -222,21 +229,19 @@ def _with_pending(evidence: Evidence, pending: Pending) -> Evidence:
 def _judge(promise: Promise, evidence: Evidence, tick: Pending, weight: int) -> Evidence:
     """Finish a tick: turn its counts into effective ones and bet on them."""
     (n, f), (m, g), (cn, cf) = _effective(tick.counts, promise.icc)
-    cap = -math.log(promise.alpha)  # < log(1/alpha) on the value as cash is left: one tick can never roll back
-    pass_cap = -2 / 3 * math.log(promise.beta)  # nor can one tick PASS
     judged, lonely, okr = evidence.judged, evidence.lonely, evidence.okr
     if tick.counts[2] == 0 or weight >= BAKE:
         limit = alone_limit(promise, evidence)
         table = promise.worse if limit == promise.p0 else worse_table(limit)
-        lonely = lonely.bet(cap, absolute(table, n, f))
+        lonely = lonely.bet(promise.cap, absolute(table, n, f))
     else:
         comparable, comparable_control = (0.0, 0.0) if tick.moved else (m, cn)
         pairs = worse_than_stable(n, f, comparable, g)
         rel = [log - promise.delta * price for log, price in pairs]
-        judged = judged.bet(cap, absolute(promise.worse, n, f), rel, [log for log, _ in pairs])
+        judged = judged.bet(promise.cap, absolute(promise.worse, n, f), rel, [log for log, _ in pairs])
         logs = better_than_stable(n, f, comparable_control, cf, promise.p_bad - promise.p0)
-        okr = multiply(okr, logs, pass_cap)
-    ok = multiply(evidence.ok, absolute(promise.better, n, f), pass_cap)
+        okr = multiply(okr, logs, promise.pass_cap)
+    ok = multiply(evidence.ok, absolute(promise.better, n, f), promise.pass_cap)
     pool = (evidence.pool[0] + m, evidence.pool[1] + g)
     return Evidence(judged, lonely, ok, okr, pool, Pending(low=weight, high=weight))
 

@@ -13,11 +13,11 @@ from canary.core.gates import Gate
 from canary.core.ripeness import EARLIEST_PASS
 from canary.core.spec import FULL, CanarySpec
 from canary.core.statistics import (
-    ODDS,
-    SHRINK_PRIOR,
     absolute,
     better_than_stable,
     design_effect,
+    enough_against,
+    enough_for,
     worse_than_stable,
 )
 
@@ -66,8 +66,9 @@ def forecast(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Deman
 
 def _outlook(spec: CanarySpec, gate: Gate, demand: Demand) -> Outlook:
     promise = gate.promise
-    enough = math.log(2 / (promise.beta * SHRINK_PRIOR[0]))
-    passing = _until(spec, enough, lambda share: _tick(spec, demand, share, demand.failure).speaks_for(promise))
+    passing = _until(
+        spec, enough_for(promise.beta), lambda share: _tick(spec, demand, share, demand.failure).speaks_for(promise)
+    )
     passing = max(passing, EARLIEST_PASS.total_seconds())
     catches = tuple(_catch(spec, gate, demand, rate) for rate in REGRESSIONS)
     quiet = passing > spec.step_timeout.total_seconds()
@@ -76,7 +77,7 @@ def _outlook(spec: CanarySpec, gate: Gate, demand: Demand) -> Outlook:
 
 def _catch(spec: CanarySpec, gate: Gate, demand: Demand, rate: float) -> Catch:
     promise = gate.promise
-    enough = math.log(2 * len(ODDS) / (gate.share * promise.alpha))
+    enough = enough_against(promise.alpha, gate.share)
     seconds = _until(spec, enough, lambda share: _tick(spec, demand, share, rate).speaks_against(promise))
     harm = max(0.0, rate - demand.failure) * demand.rps  # each second, at full weight
     return Catch(rate=rate, seconds=seconds, failed=harm * _exposed(spec, seconds) if harm else 0.0)
@@ -103,14 +104,14 @@ class _Tick:
         explained = max(row for row, _ in rows)
         worse = max(row - promise.delta * cost for row, cost in rows)
         grows = max(min(max(absolute(promise.worse, n, f)), explained), worse)
-        return min(grows, math.log(1 / promise.alpha))
+        return min(grows, promise.cap)
 
     def speaks_for(self, promise: Promise) -> float:
         """Give the nats by which the best alternative for the release grows."""
         n, f, m, g = self.effective(promise.icc)
         surely = max(absolute(promise.better, n, f))
         beside = max(better_than_stable(n, f, m, g, promise.p_bad - promise.p0))
-        return min(max(surely, beside), 2 / 3 * math.log(1 / promise.beta))
+        return min(max(surely, beside), promise.pass_cap)
 
 
 def _tick(spec: CanarySpec, demand: Demand, share: float, rate: float) -> _Tick:

@@ -127,6 +127,16 @@ def ucb(n: float, f: float, beta: float = 0.05) -> float:
     return high
 
 
+def enough_against(alpha: float, share: float) -> float:
+    """Give the nats at which a gate with this share of the evidence decides against a release by itself (Wald)."""
+    return math.log(2 * len(ODDS) / (share * alpha))
+
+
+def enough_for(beta: float) -> float:
+    """Give the nats at which a gate passes."""
+    return math.log(2 / (beta * SHRINK_PRIOR[0]))
+
+
 def need_reject(p1: float, p0: float, alpha: float = 0.01, gates: int = 2) -> float:
     """Forecast the canary requests until rollback at a true failure rate p1 (Wald); `gates` share alpha.
 
@@ -134,14 +144,14 @@ def need_reject(p1: float, p0: float, alpha: float = 0.01, gates: int = 2) -> fl
     """
     if p1 <= p0:
         return math.inf
-    return math.log(2 * len(ODDS) * gates / alpha) / _divergence(p1, p0)
+    return enough_against(alpha, 1 / gates) / _divergence(p1, p0)
 
 
 def need_pass(p: float, p_bad: float, beta: float = 0.05) -> float:
     """Forecast the canary requests until PASS at a true failure rate p; the 90th percentile is about twice that."""
     if p >= p_bad:
         return math.inf
-    return math.log(2 / (beta * SHRINK_PRIOR[0])) / _divergence(p, p_bad)
+    return enough_for(beta) / _divergence(p, p_bad)
 
 
 def _divergence(a: float, b: float) -> float:
