@@ -13,6 +13,7 @@ from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import Counts, Revisions, Version, at_client, count
 from canary.core.forecast import Demand
 from canary.core.gates import Gate, gates
+from canary.core.intake import scope_for
 from canary.core.questions import FindBounds, ReadCounters, Scope
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
@@ -28,22 +29,12 @@ async def measured(
 
     Rates are over the part of the window in which Prometheus knew the service. Raises MetricsUnreachable.
     """
-    blank = Scope(
-        namespace=key.namespace,
-        apex=spec.service,
-        stable=spec.stable,
-        canary=spec.canary,
-        bounds=frozenset(),
-        routes=any(place.route for place in spec.places),
-    )
-    found = await readings.bounds(FindBounds(scope=blank))
-    judged = gates(spec, found.bounds)
-    bounds = frozenset(b for gate in judged for b in (gate.over, gate.within) if b is not None)
-    scope = Scope(**{**{name: getattr(blank, name) for name in Scope.__slots__}, "bounds": bounds})
+    found = (await readings.bounds(FindBounds(scope=scope_for(spec, key.namespace, ())))).bounds
+    judged, asked = gates(spec, found), scope_for(spec, key.namespace, found)
     steps = max(1, round(window / STEP))
     moments = [now - STEP.total_seconds() * left for left in range(steps, -1, -1)]
-    taken = [(at, (await readings.read(ReadCounters(scope=scope, at=at))).series) for at in moments]
-    return judged, _demand(judged, _totals(taken, scope), now - _known(taken))
+    taken = [(at, (await readings.read(ReadCounters(scope=asked, at=at))).series) for at in moments]
+    return judged, _demand(judged, _totals(taken, asked), now - _known(taken))
 
 
 def _known(taken: Sequence[tuple[float, Sequence[Series]]]) -> float:

@@ -19,7 +19,6 @@ from canary.core.gates import PROXY_BOUNDS, Gate, gates
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
-from canary.errors import MetricsUnreachable
 
 
 @click.command()
@@ -65,7 +64,7 @@ def _key(canary: Mapping[str, object], namespace: str) -> Key:
 async def _measure(
     spec: CanarySpec, key: Key, url: str, window: timedelta
 ) -> tuple[tuple[Gate, ...], Mapping[str, Demand]]:
-    from canary.adapters.prometheus import Access, Prometheus, shown
+    from canary.adapters.prometheus import Access, Prometheus
     from canary.cli.demand import measured
     from canary.runtime.clock import SystemClock
     from canary.runtime.readings import Readings
@@ -73,10 +72,7 @@ async def _measure(
     metrics = Prometheus(Access(url=url))
     try:
         readings = Readings(metrics, SystemClock(), timedelta(seconds=10))
-        told = await metrics.query("vector(time())")
-        if not told or not told[0].samples:
-            raise MetricsUnreachable(f"Prometheus at {shown(url)} does not tell the time")
-        return await measured(readings, spec, key, told[0].samples[-1][1], window)
+        return await measured(readings, spec, key, await readings.now(), window)
     finally:
         metrics.close()
 

@@ -19,7 +19,7 @@ from canary.core.facts import Facts
 from canary.core.gates import gates
 from canary.core.questions import Answers, Bounds, FindBounds, ReadCounters, Reading, Scope, Unanswered
 from canary.core.snapshot import Snapshot
-from canary.core.spec import FULL
+from canary.core.spec import FULL, CanarySpec
 from canary.core.status import Phase, Reason
 
 STALE = 2.5  # scrape intervals after which a sample says nothing about now
@@ -29,16 +29,18 @@ SILENT = 6  # intervals without canary requests before that is worth saying
 
 def scope_of(seen: Snapshot) -> Scope:
     """Say whose counters the Canary needs, and at which latency bounds."""
-    bounds = frozenset(
-        b for g in gates(seen.spec, seen.status.book.bounds) for b in (g.over, g.within) if b is not None
-    )
+    return scope_for(seen.spec, seen.key.namespace, seen.status.book.bounds)
+
+
+def scope_for(spec: CanarySpec, namespace: str, bounds: tuple[float, ...]) -> Scope:
+    """Say whose counters a spec needs where these latency buckets exist."""
     return Scope(
-        namespace=seen.key.namespace,
-        apex=seen.spec.service,
-        stable=seen.spec.stable,
-        canary=seen.spec.canary,
-        bounds=bounds,
-        routes=any(place.route for place in seen.spec.places),
+        namespace=namespace,
+        apex=spec.service,
+        stable=spec.stable,
+        canary=spec.canary,
+        bounds=frozenset(b for g in gates(spec, bounds) for b in (g.over, g.within) if b is not None),
+        routes=any(place.route for place in spec.places),
     )
 
 

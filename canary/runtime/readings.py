@@ -75,7 +75,7 @@ class Readings:
         await self._clock.sleep(GATHER)
         if self._batch is not None and self._batch.scopes is scopes:
             self._batch = None  # who comes now is for the next one
-        at = await self._now() - SETTLE
+        at = await self.now() - SETTLE
         shared = await self._families(scopes, at)
         return {scope: Reading(at=at, series=own(shared, scope)) for scope in scopes}
 
@@ -112,7 +112,7 @@ class Readings:
         finally:
             self._queried(self._clock.monotonic() - begun)
 
-    async def _now(self) -> float:
+    async def now(self) -> float:
         """Give the time of day on Prometheus' clock: ours may be wrong by any amount."""
         if self._clock.monotonic() - self._synced > RESYNC:
             told = await self._metrics.query("vector(time())", None)
