@@ -2,21 +2,20 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from canary.adapters.prometheus import Access, Prometheus
+from canary.adapters.prometheus import Prometheus
 from canary.core.counters import Series
 from canary.core.promql import bounds_query, client_queries
 from canary.core.questions import Scope
 from canary.core.spec import Side
 from canary.errors import MetricsUnreachable
 from tests.adapters.recorded import recorded, reply
+from tests.prometheus import a_prometheus
 
 COUNTERS = """
 request_total{direction="outbound",dst_namespace="shop",dst_service="web-canary"} 7
@@ -72,42 +71,16 @@ async def scraped_twice(prometheus: Prometheus, promql: str) -> tuple[Series, ..
             await asyncio.sleep(0.2)
 
 
-def program() -> Path | None:
-    cached = (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        / "linkerd-canary/prometheus/usr/bin/prometheus"
-    )
-    on_path = shutil.which("prometheus")
-    return Path(on_path) if on_path else cached if cached.exists() else None
-
-
 @pytest.fixture
 async def prometheus(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Prometheus]:
-    found = program()
-    if found is None:
-        pytest.skip("no prometheus on PATH or in the lab's cache")
     async with recorded(reply(body=COUNTERS.encode(), kind="text/plain; version=0.0.4")) as target:
-        config = tmp_path / "prometheus.yml"
-        config.write_text(
+        configuration = (
             "global: {scrape_interval: 500ms}\n"
             f"scrape_configs: [{{job_name: proxies, static_configs: [{{targets: ['{target.url[7:]}']}}]}}]\n"
         )
-        process = await asyncio.create_subprocess_exec(
-            str(found),
-            f"--config.file={config}",
-            f"--storage.tsdb.path={tmp_path / 'data'}",
-            f"--web.listen-address=127.0.0.1:{unused_tcp_port}",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            prometheus = Prometheus(Access(url=f"http://127.0.0.1:{unused_tcp_port}"))
+        async with a_prometheus(tmp_path, unused_tcp_port, configuration) as prometheus:
             await until_ready(prometheus)
             yield prometheus
-            prometheus.close()
-        finally:
-            process.kill()
-            await process.wait()
 
 
 async def until_ready(prometheus: Prometheus) -> None:

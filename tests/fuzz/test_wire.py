@@ -1,7 +1,6 @@
 """A few bad inputs over real sockets: answers from a server to the adapter, and pages through a real Prometheus."""
 
 import asyncio
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -17,11 +16,11 @@ from canary.core.intake import scope_of
 from canary.core.promql import client_queries
 from canary.errors import MetricsUnreachable
 from canary.lab.exposition import BROKEN, Ending, Metrics, label_text
-from canary.lab.promfetch import cache_home
 from tests.adapters.recorded import Asked, head, recorded
 from tests.fuzz.answers import UNRIPE, Answers, held, short
 from tests.fuzz.mutation import LONG, scrambled
 from tests.load import at_client
+from tests.prometheus import a_prometheus, program
 
 SEED = "wire"
 ANSWERS, PAGES = 300, 120
@@ -69,9 +68,6 @@ def a_page(chance: Random) -> str:
 @pytest.fixture
 async def scraped(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Prometheus]:
     """Run a Prometheus over many bad pages and one good one."""
-    found = shutil.which("prometheus") or str(cache_home() / "usr" / "bin" / "prometheus")
-    if not Path(found).exists():
-        pytest.skip("no prometheus on PATH or in the lab's cache")
     chance = Random(SEED)
     pages = [a_page(chance).encode(), *(scrambled(a_page(chance), chance, most=2) for _ in range(PAGES))]
 
@@ -89,22 +85,8 @@ async def scraped(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Prometh
             "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
             "scrape_configs": [{"job_name": "proxies", "static_configs": targets}],
         }
-        (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-        process = await asyncio.create_subprocess_exec(
-            found,
-            f"--config.file={tmp_path / 'prometheus.yml'}",
-            f"--storage.tsdb.path={tmp_path / 'data'}",
-            f"--web.listen-address=127.0.0.1:{unused_tcp_port}",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            prometheus = Prometheus(Access(url=f"http://127.0.0.1:{unused_tcp_port}"))
+        async with a_prometheus(tmp_path, unused_tcp_port, yaml.safe_dump(config)) as prometheus:
             yield prometheus
-            prometheus.close()
-        finally:
-            process.kill()
-            await process.wait()
 
 
 async def test_bad_pages_of_proxies_come_through_prometheus_and_do_no_harm(scraped: Prometheus) -> None:
@@ -126,9 +108,7 @@ async def _all(prometheus: Prometheus, queries: tuple[str, ...]) -> tuple[Series
 
 
 def test_prometheus_own_tool_reads_our_pages() -> None:
-    tool = shutil.which("promtool") or str(cache_home() / "usr" / "bin" / "promtool")
-    if not Path(tool).exists():
-        pytest.skip("no promtool on PATH or in the lab's cache")
+    tool = str(program("promtool"))
     chance = Random(SEED)
     for _ in range(20):
         told = subprocess.run(
