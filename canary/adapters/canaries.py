@@ -16,6 +16,7 @@ from canary.core.status import CanaryStatus
 from canary.errors import InvalidSpec, Problem
 
 FINALIZER: Final = "canary.dev/traffic"
+UNSERVED: Final = "the CustomResourceDefinition canaries.canary.dev is not installed"
 
 
 def spec_of(obj: Json, saved: CanaryStatus) -> tuple[CanarySpec, tuple[Problem, ...]]:

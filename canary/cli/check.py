@@ -66,12 +66,7 @@ def _tell(documents: Sequence[Document], faults: Sequence[Fault], files: int) ->
     for fault in faults:
         where = f"{fault.file}, document {fault.document}" if fault.document else fault.file
         name = f", Canary {fault.name}" if fault.name else ""
-        click.echo(f"{where}{name}: {_worded(fault)}")
+        click.echo(f"{where}{name}: {fault.words}")
     count = sum(map(is_canary, documents))
     found = f"{len(faults)} problem{'' if len(faults) == 1 else 's'}" if faults else "no problems"
     click.echo(f"{count} Canar{'y' if count == 1 else 'ies'} in {files} file{'' if files == 1 else 's'}: {found}")
-
-
-def _worded(fault: Fault) -> str:
-    problem = fault.problem
-    return str(problem) if problem.field else f"{clip(veiled(repr(problem.value)))} is not {problem.allowed}"

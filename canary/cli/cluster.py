@@ -10,6 +10,7 @@ from typing import cast
 
 from canary.adapters import workloads
 from canary.adapters.api import JSON_PATCH, Api, Json
+from canary.adapters.canaries import UNSERVED
 from canary.adapters.kubeconfig import context_namespace
 from canary.cli.looks import Look
 from canary.cli.options import Target
@@ -93,8 +94,7 @@ class Cluster:
 
 
 def _unserved(error: NotFound) -> NotFound:
-    crd = "the CustomResourceDefinition canaries.canary.dev is not installed"
-    return NotFound(f"the cluster knows no Canaries, for {crd}: install the chart first ({error.hint})")
+    return NotFound(f"the cluster knows no Canaries, for {UNSERVED}: install the chart first ({error.hint})")
 
 
 def key_of(obj: Json) -> Key:

@@ -11,7 +11,7 @@ from typing import Final
 import click
 import yaml
 
-from canary.errors import Problem
+from canary.errors import Problem, clip, veiled
 
 STDIN: Final = Path("-")
 MOST: Final = 100_000  # values in one document; a Canary has hundreds
@@ -61,6 +61,12 @@ class Fault:
     document: int
     name: str
     problem: Problem
+
+    @property
+    def words(self) -> str:
+        """Say what is wrong; a problem of the file as a whole has no field."""
+        problem = self.problem
+        return str(problem) if problem.field else f"{clip(veiled(repr(problem.value)))} is not {problem.allowed}"
 
     @classmethod
     def of(cls, document: Document, problem: Problem) -> "Fault":

@@ -42,23 +42,18 @@ def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str,
     stepTimeout is too quiet to be waited for.
     """
     canary = only_canary(file)
-    spec = parse_spec(canary)
+    spec = parse_spec(canary.obj)
     if bool(prometheus) == (traffic is not None):
         raise click.UsageError("Give either --prometheus or --traffic.")
     if traffic is None:
-        judged, demand = asyncio.run(_measure(spec, _key(canary, given["namespace"]), prometheus, given["window"]))
+        key = Key(given["namespace"] or canary.namespace or "default", canary.name)
+        judged, demand = asyncio.run(_measure(spec, key, prometheus, given["window"]))
     else:
         judged = gates(spec, PROXY_BOUNDS)
         demand = {gate.name: Demand(rps=traffic, failure=given["stable_failure"]) for gate in judged}
     outlooks = foresee(spec, judged, demand)
     silent = [gate.name for gate in judged if gate.name not in demand]
     emit(_document(outlooks, silent)) if output == JSON else _tell(spec, outlooks, silent)
-
-
-def _key(canary: Mapping[str, object], namespace: str) -> Key:
-    metadata = canary["metadata"]
-    named = metadata if isinstance(metadata, Mapping) else {}
-    return Key(namespace or str(named.get("namespace") or "default"), str(named.get("name")))
 
 
 async def _measure(

@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from canary.adapters.api import Api
+from canary.adapters.canaries import UNSERVED
 from canary.adapters.cluster import KubernetesCluster
 from canary.adapters.events import Events
 from canary.adapters.lease import Lease
@@ -40,7 +41,6 @@ from canary.runtime.tick import World
 log = structlog.get_logger()
 
 LEASE = "canary-controller"
-UNSERVED = "the CustomResourceDefinition canaries.canary.dev is not installed, so there is nothing to do"
 PATIENCE = 120.0  # seconds: a Canary whose stable has no ready pod is let go after 60
 LOOK = 0.1  # seconds
 STUCK = 60.0  # seconds that a key may be overdue before the loop counts as dead
@@ -96,7 +96,11 @@ class Process:
 
     def _watch_failed(self, path: str, error: CanaryError) -> None:
         unserved = isinstance(error, NotFound) and path.startswith("/apis/canary.dev/")
-        log.warning("watch.failed", path=path, error=f"{UNSERVED} ({error.hint})" if unserved else error.hint)
+        log.warning(
+            "watch.failed",
+            path=path,
+            error=f"{UNSERVED}, so there is nothing to do ({error.hint})" if unserved else error.hint,
+        )
 
     def _namespace_ending(self, name: str) -> None:
         log.info("namespace.ending", namespace=name)

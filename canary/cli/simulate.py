@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from canary.cli.checking import is_canary
-from canary.cli.documents import read
+from canary.cli.documents import Document, read
 from canary.cli.options import JSON, PERCENT, output_option
 from canary.cli.output import emit, note
 from canary.core.manifest import parse_spec
-from canary.errors import CanaryError, listed
+from canary.errors import CanaryError
 
 if TYPE_CHECKING:
     from canary.core.decision import Decision
@@ -37,14 +37,14 @@ Object: TypeAlias = Mapping[str, object]
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes. Default: all cores.")
 @output_option
 def simulate(
-    *, file: Path, scenario: Path | None, runs: int, seed: int, jobs: int, output: str, **given: object
+    *, file: Path, scenario: Path | None, runs: int, seed: int, jobs: int, output: str, **given: float | None
 ) -> None:
     """Play rollouts of the Canary in FILE on a virtual clock, with the controller's own decisions in every tick.
 
     One run is told as a story; many give a table of how they ended, after how long, and how many requests failed that
     the old release would have answered. No cluster is needed, and nothing is waited for.
     """
-    canary = only_canary(file)
+    canary = only_canary(file).obj
     world = world_of(canary, scenario, given)
     if runs == 1:
         ending = told(canary, world, seed, quiet=output == JSON)
@@ -58,38 +58,40 @@ def simulate(
     )
 
 
-def only_canary(file: Path) -> Object:
+def only_canary(file: Path) -> Document:
     """Read the one Canary of a file; other objects are passed over. Raises CanaryError."""
-    documents, faults = read([file])
-    if faults:
-        raise CanaryError(f"{file}: " + listed([fault.problem for fault in faults]))
-    found = [document.obj for document in documents if is_canary(document)]
+    found = [document for document in _documents(file) if is_canary(document)]
     if len(found) != 1:
         raise CanaryError(f"{file} holds {len(found)} Canaries, and one is needed")
-    parse_spec(found[0])
+    parse_spec(found[0].obj)
     return found[0]
 
 
-def world_of(canary: Object, file: Path | None, given: Mapping[str, object]) -> "Scenario":
+def _documents(file: Path) -> list[Document]:
+    documents, faults = read([file])
+    if faults:
+        raise CanaryError(f"{file}: " + "; ".join(fault.words for fault in faults))
+    return documents
+
+
+def world_of(canary: Object, file: Path | None, given: Mapping[str, float | None]) -> "Scenario":
     """Put the scenario together: the file's, with what the command line says instead. Raises InvalidSpec."""
     from canary.simulator.scenario import Route, parse_scenario
 
     document: dict[str, object] = {}
     if file is not None:
-        documents, faults = read([file])
-        if faults or len(documents) != 1:
-            raise CanaryError(
-                f"{file}: " + (listed([f.problem for f in faults]) or f"{len(documents)} documents, not 1")
-            )
+        documents = _documents(file)
+        if len(documents) != 1:
+            raise CanaryError(f"{file} holds {len(documents)} documents, and one is needed")
         document = dict(documents[0].obj)
     scenario = parse_scenario(document)
     stable, release = scenario.stable, scenario.canary
     if (failure := given.get("stable_failure")) is not None:
-        stable = replace(stable, failure=float(str(failure)))
+        stable = replace(stable, failure=failure)
         release = release if "canary" in document else replace(release, failure=stable.failure)
     if (failure := given.get("canary_failure")) is not None:
-        release = replace(release, failure=float(str(failure)))
-    traffic = scenario.traffic if given.get("traffic") is None else float(str(given["traffic"]))
+        release = replace(release, failure=failure)
+    traffic = given.get("traffic") or scenario.traffic
     named = [place.route for place in parse_spec(canary).places if place.route]
     routes = scenario.routes or tuple(Route(name=name, share=1 / len(named)) for name in named)
     return replace(scenario, stable=stable, canary=release, traffic=traffic, routes=routes)
