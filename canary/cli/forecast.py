@@ -46,7 +46,7 @@ def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str,
     if bool(prometheus) == (traffic is not None):
         raise click.UsageError("Give either --prometheus or --traffic.")
     if traffic is None:
-        key = Key(given["namespace"] or canary.namespace or "default", canary.name)
+        key = Key(canary.namespace or given["namespace"] or "default", canary.name)
         judged, demand = asyncio.run(_measure(spec, key, prometheus, given["window"]))
     else:
         judged = gates(spec, PROXY_BOUNDS)
