@@ -9,23 +9,25 @@ from e2e.faults.table import FAMILIES, Row
 HEAD = """\
 # Faults
 
-What happens when something breaks in the middle of a rollout. Each line was tried on a real Kubernetes control plane
-(etcd, kube-apiserver, kube-controller-manager), with a real Prometheus, real HTTP traffic and the shipped controller as
-its own process: a service of two stable pods under 20 requests a second unless the row says more, scraped and judged
-each second, with the steps 100m, 500m and 1000m. `make e2e` plays some rows of each family; `python -m
-e2e.faults --docs` plays all and writes this page and `faults.json`.
+What happens when something breaks in the middle of a rollout. What a table says was seen on a real Kubernetes control
+plane (etcd, kube-apiserver, kube-controller-manager), with a real Prometheus, real HTTP traffic and the shipped
+controller as its own process: a service of two stable pods under 20 requests a second unless the row says more, scraped
+and judged each second, with the steps 100m, 500m and 1000m. `make e2e` plays some rows of each family;
+`python -m e2e.faults --docs` plays all and writes this page and `faults.json`.
 
 *Harmed* are users' requests that ended badly at the canary, of those that went there. *Recovery* is the time from the
-end of the fault until the rollout took its next step, or had ended, in seconds. No row took an extra step, none lost a
-step, a rollout or counted evidence{but}.
+end of the fault until the rollout took its next step, or had ended, in seconds.
 """
 
 
 def render(outcomes: Mapping[str, Outcome], table: Mapping[str, Row]) -> str:
     """Write the page: what was measured, and what is in the table and was not yet."""
-    wrong = [outcome for outcome in outcomes.values() if not outcome.ok]
-    but = "" if not wrong else f", but for the {len(wrong)} marked **wrong**"
-    parts = [HEAD.format(but=but)]
+    parts = [HEAD]
+    if outcomes:
+        wrong = sum(not outcome.ok for outcome in outcomes.values())
+        but = f", but for the {wrong} marked **wrong**" if wrong else ""
+        summed = "of {} rows none took an extra step, or lost a step, a rollout or counted evidence{}."
+        parts.append(f"As measured, {summed.format(len(outcomes), but)}\n")
     ordered = sorted(outcomes.values(), key=lambda outcome: FAMILIES.index(outcome.family))
     for family, group in groupby(ordered, key=lambda outcome: outcome.family):
         parts.append("\n".join(_section(family, group)) + "\n")

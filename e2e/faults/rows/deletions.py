@@ -30,10 +30,22 @@ async def deleted(trial: Trial, within: float = 20) -> None:
     """Delete the Canary: weight 0 before it goes, and everything else is there as before."""
     began = time.monotonic()
     await trial.stage.api.delete(trial.path("canaries", seed.APEX))
+    await gone_cleanly(trial, within)
+    trial.see(f"gone after {time.monotonic() - began:.1f} s")
+
+
+async def deleted_in(trial: Trial, name: str) -> None:
+    """Delete the Canary in a phase that lasts while the split cannot be written."""
+    await phase(trial, name)
+    await trial.stage.api.delete(trial.path("canaries", seed.APEX))
+    await asyncio.sleep(2)
+
+
+async def gone_cleanly(trial: Trial, within: float = 30) -> None:
+    """Wait until the Canary has gone, with no weight left and everything else as it was."""
     with trial.recovering():
         await gone(trial, "canaries", seed.APEX, within=within)
     assert await trial.weight() == 0
-    trial.see(f"gone after {time.monotonic() - began:.1f} s")
     await left_alone(trial)
 
 
@@ -76,13 +88,8 @@ async def deleted_promoting(trial: Trial) -> None:
 async def deleted_finalising(trial: Trial) -> None:
     await promoting(trial)
     with trial.proxy.during(Toxin(answer=500, method="PATCH", path=SPLIT_WRITES)):
-        await phase(trial, "Finalising")
-        await trial.stage.api.delete(trial.path("canaries", seed.APEX))
-        await asyncio.sleep(2)
-    with trial.recovering():
-        await gone(trial, "canaries", seed.APEX)
-    assert await trial.weight() == 0
-    await left_alone(trial)
+        await deleted_in(trial, "Finalising")
+    await gone_cleanly(trial)
 
 
 @fault("Canary object", "is deleted while a release is taken back", wanted=CLEAN)
@@ -90,13 +97,8 @@ async def deleted_rolling_back(trial: Trial) -> None:
     await trial.begun(100, dwell="60s")
     with trial.proxy.during(Toxin(answer=500, method="PATCH", path=SPLIT_WRITES)):
         await trial.spec(abort=str((await trial.rollout())["id"]))
-        await phase(trial, "RollingBack")
-        await trial.stage.api.delete(trial.path("canaries", seed.APEX))
-        await asyncio.sleep(2)
-    with trial.recovering():
-        await gone(trial, "canaries", seed.APEX)
-    assert await trial.weight() == 0
-    await left_alone(trial)
+        await deleted_in(trial, "RollingBack")
+    await gone_cleanly(trial)
 
 
 @fault(
