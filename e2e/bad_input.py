@@ -177,7 +177,7 @@ BLIND = [
 """What a Prometheus answers."""
 
 BARE = [
-    Bad("no-definition", (1, "status", "good"), ("CRD canaries.canary.dev is missing",)),
+    Bad("no-definition", (1, "status", "good"), ("CustomResourceDefinition canaries.canary.dev is not installed",)),
     Bad("run-without-a-definition", None, ("CustomResourceDefinition canaries.canary.dev is not installed",)),
     Bad("no-split", Wiring(), ("TrafficSplitUnsupported: spec.route.kind", "split.smi-spec.io v1alpha1 or", "install")),
 ]

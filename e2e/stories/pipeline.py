@@ -8,7 +8,7 @@ from typing import Protocol
 import yaml
 
 from canary.lab import seed
-from e2e.stage import Stage
+from e2e.stage import Scene, Stage
 
 
 class Command(Protocol):
@@ -34,7 +34,7 @@ async def play(stage: Stage) -> None:
         code, _ = await canary("wait", rollout, "--timeout", "3m", *options)
         return code
 
-    await foreseen(stage, canary, scene.namespace)
+    await foreseen(stage, canary, scene)
     code, first = await canary("start", seed.APEX, "--image", "app=yamtam-agent:2")
     assert (code, first.startswith(f"{seed.APEX}-")) == (0, True), first
     assert [(await canary("pause", seed.APEX))[0] for _ in range(2)] == [0, 0]  # idempotent
@@ -60,14 +60,19 @@ async def play(stage: Stage) -> None:
     assert [past["outcome"] for past in json.loads(shown)["history"]] == ["RolledBack", "Promoted"]
 
 
-async def foreseen(stage: Stage, canary: Command, namespace: str) -> None:
-    """Ask before the first rollout how long it will take, at the traffic that Prometheus has seen."""
+async def foreseen(stage: Stage, canary: Command, scene: Scene) -> None:
+    """Ask before the first rollout how long it will take, once Prometheus has seen some seconds of the traffic."""
     file = stage.home / "pipeline.yaml"
-    file.write_text(yaml.safe_dump(seed.canary(namespace=namespace)))
+    file.write_text(yaml.safe_dump(seed.canary(namespace=scene.namespace)))
     asked = ("forecast", "-f", str(file), "--prometheus", stage.lab.prometheus.url, "--window", "1m", "-o", "json")
-    code, said = await canary(*asked, within=False)
-    assert code == 0, said
-    found = {gate["gate"]: gate for gate in json.loads(said)["gates"]}
-    assert len(found) == 4, found
-    assert 10 <= found["service: success rate"]["requestsPerSecond"] <= 80, found  # of 60, from a few scrapes
+    found: dict[str, dict[str, float]] = {}
+
+    async def told() -> bool:
+        code, said = await canary(*asked, within=False)
+        assert code == 0, said
+        found.update({gate["gate"]: gate for gate in json.loads(said)["gates"]})
+        return len(found) == 4 and found["service: success rate"]["requestsPerSecond"] >= 40
+
+    await scene.until(told, "a forecast at the traffic", within=60)
+    assert found["service: success rate"]["requestsPerSecond"] <= 80, found  # of 60, from a few scrapes
     assert found["POST /api/task: success rate"]["secondsToPass"] >= 60, found
