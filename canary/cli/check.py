@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from canary.cli.checking import check as find_faults
-from canary.cli.checking import is_canary
+from canary.cli.checking import is_canary, remarked
 from canary.cli.documents import Document, Fault, read
 from canary.cli.options import JSON, output_option
 from canary.cli.output import emit
@@ -22,7 +22,7 @@ def check(ctx: click.Context, files: tuple[Path, ...], output: str) -> None:
     """Validate the Canaries in FILES (- is stdin), and hold them against what else stands there.
 
     Services, Deployments, TrafficSplits and ServiceProfiles in the same files are compared with what a Canary names;
-    other kinds are passed over. Exit code 1 when anything is wrong.
+    other kinds are passed over. What is valid and may still surprise is noted. Exit code 1 when anything is wrong.
     """
     documents, faults = read(files)
     if documents or not faults:
@@ -32,7 +32,7 @@ def check(ctx: click.Context, files: tuple[Path, ...], output: str) -> None:
 
 
 def as_json(documents: Sequence[Document], faults: Sequence[Fault]) -> dict[str, object]:
-    """List what was checked and what is wrong with it."""
+    """List what was checked, what is wrong with it, and what is worth a note."""
     return {
         "canaries": [
             {"file": d.file, "document": d.number, "namespace": d.namespace, "name": d.name}
@@ -49,6 +49,10 @@ def as_json(documents: Sequence[Document], faults: Sequence[Fault]) -> dict[str,
                 "allowed": fault.problem.allowed,
             }
             for fault in faults
+        ],
+        "notes": [
+            {"file": document.file, "document": document.number, "name": document.name, "note": remark}
+            for document, remark in remarked(documents)
         ],
     }
 
@@ -67,6 +71,8 @@ def _tell(documents: Sequence[Document], faults: Sequence[Fault], files: int) ->
         where = f"{fault.file}, document {fault.document}" if fault.document else fault.file
         name = f", Canary {fault.name}" if fault.name else ""
         click.echo(f"{where}{name}: {fault.words}")
+    for document, remark in remarked(documents):
+        click.echo(f"{document.file}, document {document.number}, Canary {document.name}: note: {remark}")
     count = sum(map(is_canary, documents))
     found = f"{len(faults)} problem{'' if len(faults) == 1 else 's'}" if faults else "no problems"
     click.echo(f"{count} Canar{'y' if count == 1 else 'ies'} in {files} file{'' if files == 1 else 's'}: {found}")

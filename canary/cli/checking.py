@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from canary.cli.documents import Document, Fault
+from canary.core.gates import remarks
 from canary.core.manifest import API_VERSION, parse_spec
 from canary.errors import InvalidSpec, Problem
 
@@ -76,6 +77,17 @@ def check(documents: Sequence[Document], files: Sequence[str]) -> list[Fault]:
         beside = [other for other in documents if other.namespace == canary.namespace]
         faults += [Fault.of(canary, problem) for problem in _against(Names.of(canary), beside)]
     return [*faults, *_rivals(canaries)]
+
+
+def remarked(documents: Sequence[Document]) -> list[tuple[Document, str]]:
+    """Find what is valid and may still not be what was meant."""
+    found = []
+    for canary in filter(is_canary, documents):
+        try:
+            found += [(canary, remark) for remark in remarks(parse_spec(canary.obj))]
+        except InvalidSpec:  # a fault, and told as one
+            continue
+    return found
 
 
 def _against(names: Names, beside: Sequence[Document]) -> Iterator[Problem]:

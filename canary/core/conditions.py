@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from canary.core.facts import Facts
+from canary.core.gates import remarks
 from canary.core.status import CanaryStatus, Condition, Outcome, Phase, Reason
 from canary.errors import listed
 
@@ -43,7 +44,7 @@ HELD: Final = WIRING | {
 def conditions(facts: Facts, status: CanaryStatus) -> CanaryStatus:
     """Set the conditions, `held_since` and the generation that follow from the status."""
     seen = facts.seen
-    ready, ready_reason, ready_message = True, Reason.READY, "Wired and valid."
+    ready, ready_reason, ready_message = True, Reason.READY, _well(facts)
     if seen.problems:
         ready, ready_reason, ready_message = False, Reason.INVALID_SPEC, listed(seen.problems)
     elif status.reason in WIRING:
@@ -75,6 +76,11 @@ def conditions(facts: Facts, status: CanaryStatus) -> CanaryStatus:
             Condition(type=kind, status=holds, reason=reason, message=message, since=since, generation=seen.generation)
         )
     return replace(status, conditions=tuple(found), generation=seen.generation, rollout=rollout)
+
+
+def _well(facts: Facts) -> str:
+    """Say that all is well, and what the user may not have meant."""
+    return " ".join(["Wired and valid.", *(f"{remark}." for remark in remarks(facts.spec, facts.status.book.bounds))])
 
 
 def phase_of(status: CanaryStatus) -> str:

@@ -115,5 +115,23 @@ def around(limit: float, bounds: Sequence[float]) -> tuple[float | None, float |
     return over, bounds[at - 1] if at > 0 else None
 
 
+def remarks(spec: CanarySpec, bounds: tuple[float, ...] = ()) -> tuple[str, ...]:
+    """Word which limits lie between two bucket bounds, by those of the proxy where none are known yet."""
+    return tuple(
+        f"{gate.name}: {gate.limit:g} ms is judged {_at_bound(gate.over)} and passed {_at_bound(gate.within)},"
+        f" the nearest bucket bounds; choose {_choice(gate)}"
+        for gate in gates(spec, bounds or PROXY_BOUNDS)
+        if gate.split
+    )
+
+
+def _at_bound(bound: float | None) -> str:
+    return "never" if bound is None else f"at {bound:g} ms"
+
+
+def _choice(gate: Gate) -> str:
+    return " or ".join(f"{bound:g}ms" for bound in (gate.within, gate.over) if bound is not None)
+
+
 def _promise(rule: SuccessRate, risk: Risk) -> Promise:
     return Promise(p0=rule.p0, p_bad=rule.p_bad, delta=rule.delta, alpha=risk.alpha, beta=risk.beta)

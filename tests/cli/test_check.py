@@ -253,3 +253,13 @@ def test_what_is_no_object_is_a_problem(tmp_path: Path, document: object) -> Non
 
 def test_no_files_are_wrong_usage() -> None:
     assert CliRunner().invoke(main, ["check"]).exit_code == 2
+
+
+def test_a_limit_between_two_buckets_is_noted_and_no_problem(tmp_path: Path) -> None:
+    gap = a_canary(gates={"latency": {"p99": "450ms"}})
+    result = checked(tmp_path, gap, a_canary(gates={}))
+    assert "document 1, Canary web: note: service: p99 latency: 450 ms is judged at 500 ms and" in result.stdout
+    result = checked(tmp_path, gap, arguments=("-o", "json"))
+    (told,) = json.loads(result.stdout)["notes"]
+    assert (result.exit_code, told["name"], told["document"]) == (0, "web", 1)
+    assert told["note"].endswith("choose 400ms or 500ms")

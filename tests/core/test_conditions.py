@@ -91,6 +91,12 @@ def test_say_why() -> None:
     assert of(status, "Ready").message == "Wired and valid."
 
 
+def test_ready_says_where_a_limit_is_no_bucket_bound() -> None:
+    status = tick(a_snapshot(a_status(Phase.IDLE, 0), spec={"gates": {"latency": {"p99": "450ms"}}})).status
+    assert of(status, "Ready").status
+    assert "choose 400ms or 500ms." in of(status, "Ready").message
+
+
 def test_keep_their_time_until_they_change() -> None:
     story = Story(seen=a_snapshot(a_status(Phase.BAKING, 1000)))
     first = story.go(reading=DOWN).status
