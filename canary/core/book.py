@@ -47,7 +47,8 @@ class Book:
 
     `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds
     since then on ours. `bounds` are the latency buckets that exist, `manner` how the last reading was taken.
-    `answered` counts the canary's answered requests since the weight last changed. `open` is by place. `pods` holds a
+    `answered` counts the canary's answered requests since the weight last changed, but for those of a tick in which
+    it changed so much that no gate compares them. `open` is by place. `pods` holds a
     canary pod's requests and failures by (place, pod); it is for messages and, as `manner`, not checkpointed.
     """
 
@@ -74,8 +75,10 @@ class Book:
 def fold(book: Book, gates: Iterable[Gate], counts: Counts, weight: Weight) -> Book:
     """Take in the increments of one interval that ended at `weight`; empty counts are an interval without a reading."""
     evidence, tallies = dict(book.evidence), dict(book.tallies)
+    compared = False
     for gate in gates:
         seen = _interval(counts.failing(gate, Version.CANARY), counts.failing(gate, Version.STABLE), weight)
+        compared = compared or not book.of(gate.name).pending.add(seen).moved
         evidence[gate.name] = eprocess.fold(gate.promise, book.of(gate.name), seen)
         if gate.split:
             passing = _interval(counts.passing(gate, Version.CANARY), counts.passing(gate, Version.STABLE), weight)
@@ -85,7 +88,7 @@ def fold(book: Book, gates: Iterable[Gate], counts: Counts, weight: Weight) -> B
         book,
         evidence=evidence,
         tallies=tallies,
-        answered=book.answered + counts.of(Version.CANARY, SERVICE, What.ANSWERED),
+        answered=book.answered + (counts.of(Version.CANARY, SERVICE, What.ANSWERED) if compared else 0.0),
         pods=_pods(book.pods, counts),
     )
 

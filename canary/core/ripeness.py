@@ -5,7 +5,7 @@ Predicates for `progressing`, `wording` and `converge`; nothing here changes a s
 
 from datetime import timedelta
 
-from canary.core import guards
+from canary.core import guards, statistics
 from canary.core.facts import Facts
 from canary.core.spec import FULL, Weight
 
@@ -49,8 +49,7 @@ def ripe(facts: Facts) -> bool:
 
 def convincing(facts: Facts) -> bool:
     """Tell whether the evidence is good enough for leaving the present step."""
-    judgement = facts.judgement
-    if judgement is None or not judgement.calm or facts.status.book.answered < ANSWERED:
+    if not calm(facts) or facts.status.book.answered < ANSWERED:
         return False
     return passed(facts) or not at_bridge(facts)
 
@@ -61,7 +60,18 @@ def step_due(facts: Facts) -> bool:
 
 
 def baked(facts: Facts) -> bool:
-    """Tell whether the bake is over: time with readings, requests, both sides ready, the split as intended."""
+    """Tell whether the bake is over: time with readings, requests, both sides ready, the split as intended.
+
+    While the evidence is not on the release's side it goes on: what began to fail a moment ago is not promoted.
+    """
     stable_ok = not guards.stable_trouble(facts.seen.stable)
     long_enough = facts.rollout.baked >= facts.spec.bake and facts.status.book.answered >= ANSWERED
-    return long_enough and stable_ok and facts.settled and facts.status.weight == FULL and facts.rollout.silence is None
+    in_force = facts.settled and facts.status.weight == FULL and facts.rollout.silence is None
+    return long_enough and stable_ok and in_force and calm(facts)
+
+
+def calm(facts: Facts) -> bool:
+    """Tell whether the evidence is on the release's side: against stable, and in the bake against the promise alone."""
+    if facts.judgement is None:
+        return False
+    return statistics.calm(facts.judgement.alone) if facts.status.weight == FULL else facts.judgement.calm

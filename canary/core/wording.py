@@ -6,7 +6,7 @@ Called by the rules of `progressing` and `promoting`.
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.judgement import Verdict
-from canary.core.ripeness import ANSWERED, EARLIEST_PASS, at_bridge, passed
+from canary.core.ripeness import ANSWERED, EARLIEST_PASS, at_bridge, calm, passed
 from canary.core.spec import OnUnanswered
 from canary.core.status import Phase
 
@@ -49,7 +49,7 @@ def waits_for(facts: Facts) -> str:
         lacks.append(f"the dwell, {rollout.dwelt.total_seconds():.0f} of {facts.spec.dwell.total_seconds():.0f} s")
     if rollout.step >= 0 and book.answered < ANSWERED:
         lacks.append(f"canary requests, {book.answered:.0f} of {ANSWERED} answered")
-    if rollout.step >= 0 and not judgement.calm and facts.status.phase is Phase.PROGRESSING:
+    if rollout.step >= 0 and not calm(facts):
         lacks.append("evidence on the release's side")
     if at_bridge(facts) and facts.status.phase is Phase.PROGRESSING and not passed(facts):
         lacks.append(_waits_for_pass(facts))

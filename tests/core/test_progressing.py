@@ -25,6 +25,7 @@ from tests.build import (
     a_split,
     a_status,
     canary,
+    counts,
     pods,
     released,
     stable,
@@ -153,6 +154,22 @@ class TestTheBridge:
         while story.go().status.phase is not Phase.BAKING:
             assert len(story.decided) < 20
         assert len(story.decided) == 7, "the first weight, and a minute"
+
+
+class TestTheBake:
+    """1000m, where nobody is left to compare with."""
+
+    def over(self, *intervals: Counts) -> Decision:
+        status = a_status(Phase.BAKING, 1000, baked=5 * MINUTE)
+        return tick(a_snapshot(replace(status, book=a_book(*intervals, weight=1000, answered=200.0))))
+
+    def test_ends_on_the_releases_side(self) -> None:
+        assert self.over(*CALM).status.phase is Phase.PROMOTING
+
+    def test_goes_on_while_the_evidence_speaks_against_the_release(self) -> None:
+        decided = self.over(counts((200, 20), (0, 0)))
+        assert decided.status.phase is Phase.BAKING
+        assert decided.status.message.endswith("waiting for evidence on the release's side.")
 
 
 class TestBeginning:
