@@ -52,13 +52,13 @@ FULL = a_canary(
     bake="5m",
     gates={
         "successRate": {"min": "99%", "passBelow": "98%", "worseThanStable": "0.1pp"},
-        "latency": {"p99": "500ms"},
+        "latency": {"p99": "500ms", "failures": "Exclude"},
         "unanswered": "Rollback",
         "routes": [
             {
                 "name": "GET /",
                 "successRate": {"min": "99%", "passBelow": "98%", "worseThanStable": "0.1pp"},
-                "latency": {"p99": "500ms"},
+                "latency": {"p99": "500ms", "failures": "Exclude"},
             }
         ],
         "webhooks": [{"name": "hook", "type": "notify", "url": "http://hook.web", "timeout": "10s"}],
@@ -258,7 +258,15 @@ BAD = [
     pytest.param(
         with_gates(latency={"p99": "51s"}), "spec.gates.latency.p99", 'at most "50s"', id="p99 past the buckets"
     ),
-    pytest.param(with_gates(latency={"p95": "1s"}), "spec.gates.latency.p95", "known here: p99", id="another quantile"),
+    pytest.param(
+        with_gates(latency={"p95": "1s"}), "spec.gates.latency.p95", "known here: failures, p99", id="another quantile"
+    ),
+    pytest.param(
+        with_gates(latency={"p99": "1s", "failures": "Fast"}),
+        "spec.gates.latency.failures",
+        "one of Exclude, Slow",
+        id="failures are fast",
+    ),
     pytest.param(with_gates(unanswered="No"), "spec.gates.unanswered", "Rollback, Hold, Ignore", id="unanswered"),
     pytest.param(with_gates(routes={}), "spec.gates.routes", "{} is not a list", id="routes are an object"),
     pytest.param(with_gates(routes=["x"]), "spec.gates.routes[0]", "'x' is not an object", id="a route is text"),

@@ -59,11 +59,11 @@ def _changed_gates(facts: Facts, found: tuple[Gate, ...]) -> list[str]:
     except InvalidSpec:  # written by another version of this program
         return [gate.name for gate in found]
     before = {gate.name: gate for gate in gates(followed, facts.status.book.bounds)}
-    return [
-        g.name
-        for g in found
-        if g.name in before and (before[g.name].promise, before[g.name].limit) != (g.promise, g.limit)
-    ]
+    return [g.name for g in found if g.name in before and _asks(before[g.name]) != _asks(g)]
+
+
+def _asks(gate: Gate) -> tuple[object, ...]:
+    return gate.promise, gate.limit, gate.failures_slow
 
 
 def _new_baseline(facts: Facts) -> Facts:

@@ -30,6 +30,7 @@ class What(StrEnum):
     ANSWERED = "answered"
     FAILED = "failed"
     TIMED = "timed"
+    FAILED_TIMED = "failed and timed"
 
 
 SERVICE = ""
@@ -68,23 +69,26 @@ class Counts:
         """Count requests, and those that surely broke the promise."""
         if gate.metric is Metric.SUCCESS_RATE:
             return self._rate(gate.place, version)
-        timed = self.of(version, gate.place, What.TIMED)
-        return timed, 0.0 if gate.over is None else self._slower(gate.place, version, gate.over)
+        return self._slower(gate, version, gate.over, unknown=0.0)
 
     def passing(self, gate: Gate, version: Version) -> tuple[float, float]:
         """Count requests, and those that did not surely keep the promise."""
         if gate.metric is Metric.SUCCESS_RATE:
             return self._rate(gate.place, version)
-        timed = self.of(version, gate.place, What.TIMED)
-        return timed, timed if gate.within is None else self._slower(gate.place, version, gate.within)
+        return self._slower(gate, version, gate.within, unknown=1.0)
 
     def _rate(self, place: str, version: Version) -> tuple[float, float]:
         answered = self.of(version, place, What.ANSWERED)
         return answered, min(answered, self.of(version, place, What.FAILED))
 
-    def _slower(self, place: str, version: Version, bound: float) -> float:
-        timed = self.of(version, place, What.TIMED)
-        return min(timed, max(0.0, timed - self.fast.get((version, place, bound), 0.0)))
+    def _slower(self, gate: Gate, version: Version, bound: float | None, *, unknown: float) -> tuple[float, float]:
+        """Count the timed answers, and those over `bound`; where it is None, the share `unknown` of them."""
+        timed = self.of(version, gate.place, What.TIMED)
+        failed = self.of(version, gate.place, What.FAILED_TIMED) if gate.failures_slow else 0.0
+        if bound is None:
+            return timed + failed, unknown * timed + failed
+        slow = min(timed, max(0.0, timed - self.fast.get((version, gate.place, bound), 0.0)))
+        return timed + failed, slow + failed
 
 
 def at_client(series: Iterable[Series], scope: Scope) -> bool:
@@ -157,10 +161,12 @@ def _add(counts: Counts, at: Origin, labels: Mapping[str, str], value: float) ->
                 tally = counts.pods[at.place, at.pod]
                 tally[0] += value
                 tally[1] += failed
-        case "response_latency_ms_bucket" if not labels.get("status_code", "").startswith("5"):
-            # failed responses are left out: fast failures look fast
+        case "response_latency_ms_bucket":
+            # failed responses are kept apart: fast failures look fast
             le = bound(labels)
-            if le == math.inf:
+            if labels.get("status_code", "").startswith("5"):
+                counts.sums[*where, What.FAILED_TIMED] += value if le == math.inf else 0.0
+            elif le == math.inf:
                 counts.sums[*where, What.TIMED] += value
             elif le is not None:
                 counts.fast[*where, le] += value

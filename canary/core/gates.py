@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, assert_never
 
 from canary.core.eprocess import Promise
-from canary.core.spec import CanarySpec, Latency, Place, Risk, SuccessRate
+from canary.core.spec import CanarySpec, FailedResponses, Latency, Place, Risk, SuccessRate
 
 
 class Metric(StrEnum):
@@ -35,6 +35,7 @@ class Gate:
 
     For latency, requests over `over` milliseconds are surely slower than the limit and speak against the release; those
     within `within` are surely faster and speak for it. None where no bucket bound is that great, or none is known.
+    Failed responses count with `failures_slow`, as slow ones.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Gate:
     limit: float = 0.0
     over: float | None = None
     within: float | None = None
+    failures_slow: bool = False
 
     @property
     def split(self) -> bool:
@@ -99,6 +101,7 @@ def _at(place: Place, part: float, risk: Risk, bounds: Sequence[float]) -> list[
                         limit=limit,
                         over=over,
                         within=within,
+                        failures_slow=rule.failures is FailedResponses.SLOW,
                     )
                 )
             case _:

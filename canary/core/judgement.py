@@ -161,7 +161,8 @@ def describe(gate: Gate, book: Book) -> str:
     tally = book.tallies.get(gate.name, Tally())
     canary = _rate(tally.canary_failures, tally.canary_requests)
     stable = _rate(tally.stable_failures, tally.stable_requests)
-    what = "failed" if gate.metric is Metric.SUCCESS_RATE else f"took longer than {gate.over or gate.limit:g} ms"
+    what = "failed or " if gate.failures_slow else ""
+    what = "failed" if gate.metric is Metric.SUCCESS_RATE else f"{what}took longer than {gate.over or gate.limit:g} ms"
     text = (
         f"{gate.name}: {canary} of {tally.canary_requests:.0f} canary requests {what}"
         f" (stable {stable} of {tally.stable_requests:.0f}), {wanted(gate)}"
@@ -173,7 +174,7 @@ def wanted(gate: Gate) -> str:
     """Word what a gate promises; a limit between two bucket bounds is judged at them, and that is said."""
     if gate.metric is Metric.SUCCESS_RATE:
         return f"at most {show_share(gate.promise.p0)} may fail"
-    said = f"at most 1% may take longer than {gate.limit:g} ms"
+    said = f"at most 1% may {'fail or ' if gate.failures_slow else ''}take longer than {gate.limit:g} ms"
     if gate.split:
         over = "never" if gate.over is None else f"at {gate.over:g} ms"
         within = "never" if gate.within is None else f"at {gate.within:g} ms"

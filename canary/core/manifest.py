@@ -16,6 +16,7 @@ from canary.core.spec import (
     FULL,
     Approval,
     CanarySpec,
+    FailedResponses,
     Inconclusive,
     Latency,
     OnUnanswered,
@@ -224,8 +225,9 @@ def _latency(fields: Fields) -> Latency:
     limit = fields.duration("p99", None, least=timedelta(milliseconds=1))
     if limit > SLOWEST:
         fields.refuse("p99", 'a time of at most "50s", the greatest bucket bound of the proxy')
+    failures = fields.choice("failures", FailedResponses.EXCLUDE)
     fields.finish()
-    return Latency(limit=limit)
+    return Latency(limit=limit, failures=failures)
 
 
 def _webhooks(gates: Fields) -> tuple[Webhook, ...]:

@@ -38,6 +38,13 @@ class OnUnanswered(StrEnum):
     IGNORE = "Ignore"
 
 
+class FailedResponses(StrEnum):
+    """What a failed response is to a latency gate: left out, for many fail fast, or as bad as a slow one."""
+
+    EXCLUDE = "Exclude"
+    SLOW = "Slow"
+
+
 class PromotionMode(StrEnum):
     """How stable gets the analysed template: all of it, its images only, or by someone else (GitOps)."""
 
@@ -95,6 +102,7 @@ class Latency:
     """99 % of the answered requests begin their answer within `limit` (time to the first byte of the body)."""
 
     limit: timedelta
+    failures: FailedResponses = FailedResponses.EXCLUDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

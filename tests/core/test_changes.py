@@ -65,6 +65,9 @@ class TestTheSpec:
         [
             pytest.param({"gates": {**BEFORE, "successRate": {"min": "98%"}}}, False, True, id="a rate"),
             pytest.param({"gates": {**BEFORE, "latency": {"p99": "400ms"}}}, True, False, id="a limit"),
+            pytest.param(
+                {"gates": {**BEFORE, "latency": {"p99": "300ms", "failures": "Slow"}}}, True, False, id="what is slow"
+            ),
             pytest.param({"evidence": {"falseRollback": "2%"}}, False, False, id="a risk, which is everyone's"),
             pytest.param({"dwell": "1m", "steps": ["300m", "1000m"]}, True, True, id="the pace"),
         ],

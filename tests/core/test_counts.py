@@ -127,6 +127,29 @@ def test_latency_is_counted_at_the_bounds_around_the_limit(
 
 
 @pytest.mark.parametrize(
+    ("failures", "bounds", "failing", "passing"),
+    [
+        pytest.param("Exclude", (300.0,), (7, 2), (7, 2), id="left out"),
+        pytest.param("Slow", (300.0,), (10, 5), (10, 5), id="slow ones"),
+        pytest.param("Slow", (), (10, 3), (10, 10), id="slow ones, whatever the buckets"),
+    ],
+)
+def test_failed_responses_are_left_out_of_latency_or_are_slow_ones(
+    failures: str, bounds: tuple[float, ...], failing: tuple[float, float], passing: tuple[float, float]
+) -> None:
+    (gate,) = gates(a_spec(gates={"latency": {"p99": "300ms", "failures": failures}}), bounds)
+    bucket = {**OUTBOUND, "__name__": "response_latency_ms_bucket"}
+    counted = {("200", "300"): 5, ("200", "+Inf"): 7, ("503", "300"): 3, ("503", "+Inf"): 3}
+    found = count(
+        [Increment(labels={**bucket, "status_code": code, "le": le}, value=n) for (code, le), n in counted.items()],
+        SCOPE,
+        REVISIONS,
+        client=True,
+    )
+    assert (found.failing(gate, Version.CANARY), found.passing(gate, Version.CANARY)) == (failing, passing)
+
+
+@pytest.mark.parametrize(
     "labels",
     [
         pytest.param({"le": "300"}, id="no name"),

@@ -97,6 +97,12 @@ def test_a_limit_between_two_bounds_is_said(bounds: tuple[float, ...], told: str
     assert told in wanted(gate)
 
 
+def test_failures_that_count_as_slow_are_said() -> None:
+    (gate,) = gates(a_spec(gates={"latency": {"p99": "300ms", "failures": "Slow"}}), (300.0,))
+    assert wanted(gate) == "at most 1% may fail or take longer than 300 ms"
+    assert "of 0 canary requests failed or took longer than 300 ms" in describe(gate, a_book(of=(gate,)))
+
+
 def test_latency_is_worded_by_its_bound() -> None:
     (gate,) = gates(a_spec(gates={"latency": {"p99": "300ms"}}), (300.0,))
     book = a_book(counts((100, 10), (900, 1), metric=Metric.LATENCY), of=(gate,))
