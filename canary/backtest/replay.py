@@ -1,0 +1,160 @@
+"""The gates of a Canary over one recorded episode: the shipped counts, evidence and judgement, tick by tick.
+
+Called by the command, once per episode. The split stands in no counter, so the weight is what the requests show
+(`Split`). Requests without an answer are in no recording: what `gates.unanswered` would do is not replayed.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Final, TypeAlias
+
+from canary.backtest.recording import Row
+from canary.core import book as books
+from canary.core.book import Book
+from canary.core.counts import SERVICE, Counts, Version, What
+from canary.core.gates import Gate
+from canary.core.judgement import GateView, Judgement, Verdict, judge
+from canary.core.ripeness import EARLIEST_PASS
+from canary.core.spec import FULL, CanarySpec, Weight
+
+Tick: TypeAlias = tuple[float, Sequence[Row]]
+"""The time at which an interval ended, and its rows."""
+Tell: TypeAlias = Callable[[float, Judgement], None]
+
+ALONE: Final = 10  # canary requests in an interval with none on stable: the split is at 1000m
+SIGMAS: Final = 4.0  # beyond which an interval's share is another split's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What would have been decided over one episode. Times as the recording has them; None: never.
+
+    Fail wherever the evidence crosses, even after PASS; `seconds` is from the canary's first interval to the decision.
+    """
+
+    episode: str
+    decision: Verdict
+    at: float | None
+    seconds: float | None
+    passed: float | None
+    """Seconds from the canary's first interval to the first PASS of all gates."""
+    odds: float
+    """The merged odds against the release, in the end."""
+    culprits: tuple[str, ...]
+    message: str
+    ticks: int
+    lasted: float
+    """Seconds from the canary's first interval to the end of the episode, or to Fail."""
+    gates: tuple[GateView, ...]
+
+
+def ticks(rows: Iterable[Row]) -> Iterator[Tick]:
+    """Group rows of one episode, in order of time, by interval."""
+    for t, group in groupby(rows, key=itemgetter(1)):
+        yield t, tuple(group)
+
+
+def replay(spec: CanarySpec, gates: Sequence[Gate], episode: str, seen: Iterable[Tick], tell: Tell | None) -> Outcome:
+    """Play one episode until Fail, or to its end; `tell` hears of each tick."""
+    book, split, interval = Book(), Split(), spec.interval.total_seconds()
+    begun = before = passed = None
+    number, t, judgement = 0, 0.0, judge(book, gates, spec)
+    for number, (t, rows) in enumerate(seen, 1):  # noqa: B007 - the last one is told
+        counts = counted(rows)
+        weight = split.see(counts)
+        if begun is None and weight > 0:
+            begun = t - interval if before is None else before
+        book = books.fold(book, gates, counts, weight)
+        judgement, before = judge(book, gates, spec), t
+        if tell is not None:
+            tell(t, judgement)
+        if passed is None and begun is not None and judgement.passed and t - begun >= EARLIEST_PASS.total_seconds():
+            passed = t - begun
+        if judgement.fault is not None:
+            break
+    return _outcome(episode, judgement, passed, (begun, t, number))
+
+
+def _outcome(episode: str, judgement: Judgement, passed: float | None, end: tuple[float | None, float, int]) -> Outcome:
+    begun, t, number = end
+    lasted = 0.0 if begun is None else t - begun
+    failed = judgement.fault is not None
+    seconds = lasted if failed else passed
+    return Outcome(
+        episode=episode,
+        decision=Verdict.FAIL if failed else Verdict.HOLD if passed is None else Verdict.PASS,
+        at=None if seconds is None or begun is None else begun + seconds,
+        seconds=seconds,
+        passed=passed,
+        odds=max(judgement.against, judgement.alone),
+        culprits=tuple(view.name for view in judgement.gates if view.verdict is Verdict.FAIL),
+        message=judgement.message,
+        ticks=number,
+        lasted=lasted,
+        gates=judgement.gates,
+    )
+
+
+def counted(rows: Iterable[Row]) -> Counts:
+    """Sum the rows of one interval as a reading of the counters would be."""
+    counts = Counts()
+    sums, fast = counts.sums, counts.fast
+    for _, _, side, route, pod, requests, failures, over in rows:
+        sums[side, route, What.SENT] += requests
+        sums[side, route, What.ANSWERED] += requests
+        sums[side, route, What.FAILED] += failures
+        if over:
+            timed = requests - failures  # failed responses are left out: fast failures look fast
+            sums[side, route, What.TIMED] += timed
+            for seconds, slower in over:
+                fast[side, route, seconds * 1000] += max(0.0, timed - slower)
+        if side is Version.CANARY:
+            tally = counts.pods[route, pod]
+            tally[0] += requests
+            tally[1] += failures
+    return counts
+
+
+class Split:
+    """What the requests show of the weight: a level that stands until an interval does not fit it.
+
+    By counts alone, never by outcomes, so that leaving out a comparison on its word does no harm (statistics.md §3.1).
+    """
+
+    def __init__(self) -> None:
+        self._level: Weight = 0
+        self._canary = self._total = 0.0
+
+    def see(self, counts: Counts) -> Weight:
+        """Take one interval in and give the weight at its end; 0 before the canary's first request."""
+        canary, stable = _requests(counts)
+        total = canary + stable
+        if canary >= ALONE and stable == 0:
+            self._level, self._canary, self._total = FULL, canary, total
+        elif total and not self._fits(canary, total):
+            self._level = min(FULL - 1, max(1, round(FULL * canary / total))) if canary else 0
+            self._canary, self._total = canary, total
+        else:
+            self._canary += canary
+            self._total += total
+        return self._level
+
+    def _fits(self, canary: float, total: float) -> bool:
+        if self._level in (0, FULL):
+            return canary == self._level * total / FULL
+        known = self._total + 2  # one on each side, so that a first request alone proves nothing
+        share = (self._canary + 1) / known
+        spread = math.sqrt(total * share * (1 - share) * (1 + total / known))
+        return abs(canary - total * share) <= SIGMAS * spread + 1
+
+
+def _requests(counts: Counts) -> tuple[float, float]:
+    """Count the requests of canary and stable: the service's, or those of all routes where it is not recorded."""
+    found = [counts.of(side, SERVICE, What.SENT) for side in (Version.CANARY, Version.STABLE)]
+    if not any(found):
+        for (side, _, what), value in counts.sums.items():
+            found[side is Version.STABLE] += value if what is What.SENT else 0.0
+    return found[0], found[1]

@@ -1,0 +1,86 @@
+"""`canary backtest` says what the gates would have decided over a recorded past."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from canary.backtest.recording import Row, render
+from canary.cli import main
+from tests.backtest.recorded import a_line, traffic
+from tests.canaries import a_canary
+
+
+def recorded(tmp_path: Path, lines: Iterable[str]) -> Path:
+    file = tmp_path / "recording.jsonl"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    return file
+
+
+def replayed(tmp_path: Path, *arguments: str) -> Result:
+    file = tmp_path / "canary.yaml"
+    file.write_text(yaml.safe_dump(a_canary()))
+    return CliRunner().invoke(main, ["backtest", "-f", str(file), *arguments])
+
+
+def episodes(*failures: float) -> list[str]:
+    rows: list[Row] = []
+    for number, failure in enumerate(failures):
+        rows += [row._replace(episode=f"e{number}") for pair in traffic(failure, seed=number) for row in pair]
+    return [render(row) for row in rows]
+
+
+def test_many_episodes_are_a_table_and_a_sentence(tmp_path: Path) -> None:
+    result = replayed(tmp_path, "--recording", str(recorded(tmp_path, episodes(0.001, 0.05, 0.0))))
+    header, *rows, told = result.stdout.splitlines()
+    assert result.exit_code == 0, result.output
+    assert header.split()[:2] == ["EPISODE", "DECISION"]
+    assert [row.split()[:2] for row in rows] == [["e0", "Pass"], ["e1", "Fail"], ["e2", "Pass"]]
+    assert "100:1 decide" in rows[1]
+    assert told.startswith("in 3 episodes: 1 rollback (33.33%) after median ")
+    assert told.endswith(" s in 2")
+
+
+def test_json_has_culprits_odds_and_times(tmp_path: Path) -> None:
+    result = replayed(tmp_path, "--recording", str(recorded(tmp_path, episodes(0.001, 0.05))), "-o", "json")
+    document = json.loads(result.stdout)
+    good, bad = document["episodes"]
+    assert (good["decision"], good["culprits"], good["t"]) == ("Pass", [], good["passedAfter"])
+    assert (bad["decision"], bad["culprits"], bad["passedAfter"]) == ("Fail", ["service: success rate"], None)
+    assert bad["odds"] >= 100
+    assert bad["gates"]["service: success rate"]["verdict"] == "Fail"
+    summary = document["summary"]
+    assert (summary["episodes"], summary["rollbacks"], summary["passes"], summary["holds"]) == (2, 1, 1, 0)
+    assert summary["medianSecondsToRollback"] == bad["seconds"]
+    assert summary["gateTicks"] == summary["ticks"] == good["ticks"] + bad["ticks"]
+
+
+def test_what_is_not_decided_says_what_is_lacking(tmp_path: Path) -> None:
+    result = replayed(tmp_path, "--recording", str(recorded(tmp_path, episodes(0.001)[:6])))
+    row, told = result.stdout.splitlines()[1:]
+    assert row.split()[:3] == ["e0", "Hold", "-"]
+    assert "service: success rate: odds" in row
+    assert "for it after 300 canary requests" in row
+    assert told == "in 1 episode: 0 rollbacks, no PASS, 1 without a decision"
+
+
+def test_a_malformed_line_ends_in_one_error_and_nothing_is_half_done(tmp_path: Path) -> None:
+    lines = [*episodes(0.05), a_line(failures=101)]
+    result = replayed(tmp_path, "--recording", str(recorded(tmp_path, lines)))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    told = f"line {len(lines)}: failures: 101.0 is not a count of at most the requests, 100"
+    assert result.stderr.count("\n") == 1
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize("failure", [0.05, 0.001])
+def test_the_order_of_lines_does_not_matter(tmp_path: Path, failure: float) -> None:
+    lines = episodes(failure)
+    straight, turned = (
+        replayed(tmp_path, "--recording", str(recorded(tmp_path, order))).stdout for order in (lines, lines[::-1])
+    )
+    assert straight == turned
