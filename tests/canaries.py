@@ -74,9 +74,17 @@ FULL = a_canary(
 """Every field there is, each with its default where it has one."""
 
 
+INSTEAD: dict[str, dict[str, object]] = {"ramp": {"budget": 100}}
+"""Fields that FULL cannot have beside `steps`."""
+
+
 def changed(path: tuple[str, ...], value: object) -> dict[str, object]:
-    """Give FULL with `value` at `path`, or without that field if it is None."""
+    """Give FULL, or the like of it that has the field, with `value` at `path`, or without that if it is None."""
     obj = copy.deepcopy(FULL)
+    if path[1] in INSTEAD:
+        spec = cast("dict[str, object]", obj["spec"])
+        del spec["steps"]
+        spec[path[1]] = copy.deepcopy(INSTEAD[path[1]])
     *above, last = path
     holder: object = obj
     for part in above:
@@ -147,6 +155,9 @@ GOOD = [
     pytest.param(a_canary(steps=["1000m"]), id="one step"),
     pytest.param(a_canary(steps=[f"{10 * i}m" for i in range(1, 101)]), id="a hundred steps"),
     pytest.param(a_canary(steps=["90m", "100m", "1000m"]), id="steps that rise as numbers, not as texts"),
+    pytest.param(a_canary(ramp={"budget": 100}), id="a ramp"),
+    pytest.param(a_canary(ramp={}), id="a ramp of the usual budget"),
+    pytest.param(a_canary(ramp={"budget": 1_000_000}), id="a ramp of a million"),
     pytest.param(a_canary(interval="1s", dwell="1000ms", bake="1s"), id="as short as may be"),
     pytest.param(a_canary(interval="999999h999999m999999s999999ms"), id="as long as may be"),
     pytest.param(with_gates(successRate={"min": "50.0001%", "passBelow": "50%", "worseThanStable": "50pp"}), id="lax"),
@@ -221,6 +232,14 @@ BAD = [
         "at most 100",
         id="many steps",
     ),
+    pytest.param(
+        a_canary(ramp={"budget": 100}, steps=["1000m"]), "spec.steps", "unset where ramp is set", id="steps and a ramp"
+    ),
+    pytest.param(a_canary(ramp={"budget": 0}), "spec.ramp.budget", "0 is not a whole number from 1", id="no budget"),
+    pytest.param(a_canary(ramp={"budget": 1_000_001}), "spec.ramp.budget", "to 1000000", id="a great budget"),
+    pytest.param(a_canary(ramp={"budget": "100"}), "spec.ramp.budget", "'100' is not", id="budget is text"),
+    pytest.param(a_canary(ramp={"risk": 1}), "spec.ramp.risk", "known here: budget", id="in the ramp"),
+    pytest.param(a_canary(ramp=100), "spec.ramp", "100 is not an object", id="ramp is a number"),
     pytest.param(a_canary(interval="500ms"), "spec.interval", "'500ms' is not a duration", id="interval is short"),
     pytest.param(a_canary(interval=10), "spec.interval", "of at least 1s", id="interval is a number"),
     pytest.param(a_canary(interval="1.5m"), "spec.interval", 'like "90s" or "1h30m"', id="fraction of a minute"),

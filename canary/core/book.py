@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from canary.core import eprocess
 from canary.core.counts import SERVICE, Counts, Version, What
 from canary.core.eprocess import Evidence, Interval
+from canary.core.exposure import Traffic, effective, flows
 from canary.core.gates import Gate
 from canary.core.spec import Weight
 from canary.core.statistics import ODDS
@@ -50,6 +51,7 @@ class Book:
     `answered` counts the canary's answered requests since the weight last changed, but for those of a tick in which
     it changed so much that no gate compares them. `open` is by place. `pods` holds a
     canary pod's requests and failures by (place, pod); it is for messages and, as `manner`, not checkpointed.
+    `traffic` is by place, `effective` holds a gate's canary requests and failures, as far as they count.
     """
 
     at: float = 0.0
@@ -61,6 +63,8 @@ class Book:
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     open: Mapping[str, OpenRequests] = field(default_factory=dict)
     pods: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    effective: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def of(self, name: str) -> Evidence:
         """Read a gate's evidence; one that never saw a request knows nothing."""
@@ -74,7 +78,7 @@ class Book:
 
 def fold(book: Book, gates: Iterable[Gate], counts: Counts, weight: Weight) -> Book:
     """Take in the increments of one interval that ended at `weight`; empty counts are an interval without a reading."""
-    evidence, tallies = dict(book.evidence), dict(book.tallies)
+    evidence, tallies, counted = dict(book.evidence), dict(book.tallies), dict(book.effective)
     compared = False
     for gate in gates:
         seen = _interval(counts.failing(gate, Version.CANARY), counts.failing(gate, Version.STABLE), weight)
@@ -84,13 +88,22 @@ def fold(book: Book, gates: Iterable[Gate], counts: Counts, weight: Weight) -> B
             passing = _interval(counts.passing(gate, Version.CANARY), counts.passing(gate, Version.STABLE), weight)
             evidence[gate.pass_name] = eprocess.fold(gate.promise, book.of(gate.pass_name), passing)
         tallies[gate.name] = _added(tallies.get(gate.name, Tally()), seen)
+        n, f, icc = seen.canary_requests, seen.canary_failures, gate.promise.icc
+        counted[gate.name] = effective(counted.get(gate.name, (0.0, 0.0)), n, f, icc)
     return replace(
         book,
         evidence=evidence,
         tallies=tallies,
         answered=book.answered + (counts.of(Version.CANARY, SERVICE, What.ANSWERED) if compared else 0.0),
         pods=_pods(book.pods, counts),
+        effective=counted,
     )
+
+
+def measure(book: Book, gates: Iterable[Gate], counts: Counts, seconds: float) -> Book:
+    """Take note of how much traffic an interval had that was read."""
+    places = {SERVICE, *(gate.place for gate in gates)}
+    return replace(book, traffic=flows(book.traffic, places, counts, seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +136,22 @@ def observe_open(book: Book, gates: Iterable[Gate], counts: Counts, standing: Co
 def forget(book: Book, names: Iterable[str]) -> Book:
     """Start the evidence of some gates over: what they promise, or what they compare with, is no longer the same."""
     gone = {full for name in names for full in (name, f"{name}, passing")}
-    return replace(book, evidence={name: e for name, e in book.evidence.items() if name not in gone})
+    return replace(
+        book,
+        evidence={name: e for name, e in book.evidence.items() if name not in gone},
+        effective={name: counted for name, counted in book.effective.items() if name not in gone},
+    )
 
 
 def keep(book: Book, gates: Iterable[Gate]) -> Book:
     """Drop what belongs to gates that no longer exist: should they come back, what they missed would be missing."""
     names = {name for gate in gates for name in (gate.name, gate.pass_name)}
-    evidence = {name: e for name, e in book.evidence.items() if name in names}
-    return replace(book, evidence=evidence, tallies={name: t for name, t in book.tallies.items() if name in names})
+    return replace(
+        book,
+        evidence={name: e for name, e in book.evidence.items() if name in names},
+        tallies={name: t for name, t in book.tallies.items() if name in names},
+        effective={name: counted for name, counted in book.effective.items() if name in names},
+    )
 
 
 def compare_anew(book: Book) -> Book:

@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from canary.core.book import Book, Tally
 from canary.core.eprocess import Evidence
+from canary.core.exposure import Traffic
 from canary.core.lenient import as_array, as_float, as_mapping, as_text
 from canary.core.unanswered import OpenRequests
 
-State = TypeVar("State", Evidence, OpenRequests, Tally)
+State = TypeVar("State", Evidence, OpenRequests, Tally, Traffic, tuple[float, float])
 
 
 def render_book(book: Book) -> dict[str, object]:
@@ -25,21 +26,30 @@ def render_book(book: Book) -> dict[str, object]:
         "gates": {name: _line(evidence.numbers()) for name, evidence in sorted(book.evidence.items())},
         "open": {place or "service": _line(state.numbers()) for place, state in sorted(book.open.items())},
         "counted": {name: _line(_tally(tally)) for name, tally in sorted(book.tallies.items())},
+        "traffic": {
+            place or "service": _line((t.requests, t.seconds, t.known)) for place, t in sorted(book.traffic.items())
+        },
+        "effective": {name: _line(counted) for name, counted in sorted(book.effective.items())},
     }
 
 
 def parse_book(record: Mapping[str, object]) -> Book:
     """Read it back; what no fold can have left is left out."""
-    places = {("" if place == "service" else place): text for place, text in as_mapping(record.get("open")).items()}
     return Book(
         at=as_float(record.get("at")),
         waited=as_float(record.get("waited")),
         answered=as_float(record.get("answered")),
         bounds=tuple(as_float(bound) for bound in as_array(record.get("bounds"))),
         evidence=_states(as_mapping(record.get("gates")), Evidence.from_numbers),
-        open=_states(places, OpenRequests.from_numbers),
+        open=_states(_by_place(record, "open"), OpenRequests.from_numbers),
         tallies=_states(as_mapping(record.get("counted")), _read_tally),
+        traffic=_states(_by_place(record, "traffic"), _read_traffic),
+        effective=_states(as_mapping(record.get("effective")), _read_pair),
     )
+
+
+def _by_place(record: Mapping[str, object], key: str) -> Mapping[str, object]:
+    return {("" if place == "service" else place): text for place, text in as_mapping(record.get(key)).items()}
 
 
 def _states(texts: Mapping[str, object], read: Callable[[tuple[float, ...]], State]) -> dict[str, State]:
@@ -71,3 +81,17 @@ def _read_tally(numbers: tuple[float, ...]) -> Tally:
         stable_requests=stable_requests,
         stable_failures=stable_failures,
     )
+
+
+def _read_pair(numbers: tuple[float, ...]) -> tuple[float, float]:
+    requests, failures = numbers
+    if not 0 <= failures <= requests < math.inf:
+        raise ValueError(f"{numbers} counts nothing")
+    return requests, failures
+
+
+def _read_traffic(numbers: tuple[float, ...]) -> Traffic:
+    requests, seconds, known = numbers
+    if not all(0 <= number < math.inf for number in numbers):
+        raise ValueError(f"{numbers} counts nothing")
+    return Traffic(requests=requests, seconds=seconds, known=known)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from canary.core.eprocess import Promise
 from canary.core.gates import Gate
-from canary.core.ripeness import EARLIEST_PASS
+from canary.core.pacing import EARLIEST_PASS
 from canary.core.spec import FULL, CanarySpec
 from canary.core.statistics import (
     absolute,

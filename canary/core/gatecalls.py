@@ -42,7 +42,7 @@ def _about_to_step(seen: Snapshot, rollout: Rollout) -> bool:
     book = seen.status.book
     judgement = judge(book, gates(seen.spec, book.bounds), seen.spec)
     facts = Facts(seen=seen, status=seen.status, counters=None, judgement=judgement)
-    dwelt = rollout.dwelt + seen.elapsed >= seen.spec.dwell
+    dwelt = seen.spec.ramp is not None or rollout.dwelt + seen.elapsed >= seen.spec.dwell
     return (dwelt and convincing(facts)) or _about_to_go_on(seen, rollout, timedelta())
 
 

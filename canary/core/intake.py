@@ -110,6 +110,7 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     book = books.fold(book, found, counts, facts.live_weight)
     if before.taken is not None and dark is None:
         stands = standing(now.series, scope, revisions, client=manner.client)
+        book = books.measure(book, found, counts, _scraped(before, counters))
         book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.live_weight))
     # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them
     at = now.at if dark is None else max(book.at, _newest(now, manner) or 0.0)
@@ -149,6 +150,11 @@ def _comparable(increments: Iterable[Increment], before: Manner | None, now: Man
     return [
         i for i in increments if (same_cut or "le" not in i.labels) and (routed or not i.labels.get("rt_route", ""))
     ]
+
+
+def _scraped(before: Counters, now: Counters) -> float:
+    """Say in how many seconds an interval's requests were sent: those between its scrapes, not between its readings."""
+    return 0.0 if before.newest is None or now.newest is None else max(0.0, now.newest - before.newest)
 
 
 def _births(seen: Snapshot) -> dict[str, float]:

@@ -14,6 +14,7 @@ from canary.core.discretion import with_urls
 from canary.core.fields import Fields, valid_name
 from canary.core.spec import (
     FULL,
+    HALF,
     Approval,
     CanarySpec,
     FailedResponses,
@@ -22,6 +23,7 @@ from canary.core.spec import (
     OnUnanswered,
     Place,
     PromotionMode,
+    Ramp,
     Risk,
     RouteKind,
     ScalingMode,
@@ -37,6 +39,7 @@ API_VERSION = "canary.dev/v1alpha1"
 DEFAULT_STEPS = ["100m", "200m", "300m", "400m", "500m", "1000m"]
 MOST_GATES = 64  # evidence is kept in status: about 1 KB a gate
 MOST_STEPS = 100
+MOST_BUDGET = 1_000_000
 MOST_WEBHOOKS = 16  # each is asked in every tick that needs it, all within the tick's deadline
 SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
 ORDERS = frozenset({"paused", "abort", "retry", "approve"})
@@ -134,6 +137,7 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         route_kind=route.choice("kind", RouteKind.AUTO),
         route_name=route.name("name", name) if route.has("name") else name,
         steps=_steps(spec),
+        ramp=_ramp(spec) if spec.has("ramp") else None,
         interval=interval,
         dwell=spec.duration("dwell", "30s", least=interval),
         step_timeout=spec.duration("stepTimeout", "30m", least=interval),
@@ -169,6 +173,10 @@ def _side(fields: Fields) -> Side:
 
 
 def _steps(spec: Fields) -> tuple[Weight, ...]:
+    if spec.has("ramp"):
+        if spec.has("steps"):
+            spec.refuse("steps", "unset where ramp is set: one of the two says how the weight rises")
+        return (HALF, FULL)
     written = spec.array("steps", DEFAULT_STEPS)
     steps = [formats.weight(step) for step in written]
     known = [step for step in steps if step is not None]
@@ -176,6 +184,15 @@ def _steps(spec: Fields) -> tuple[Weight, ...]:
     if len(known) < len(steps) or not rising or known[-1:] != [FULL] or len(steps) > MOST_STEPS:
         spec.refuse("steps", f'a list of at most {MOST_STEPS} weights "1m" to "1000m" that rises and ends at "1000m"')
     return tuple(known)
+
+
+def _ramp(spec: Fields) -> Ramp:
+    fields = spec.section("ramp")
+    budget = fields.count("budget") if fields.has("budget") else 100
+    if budget is not None and not 0 < budget <= MOST_BUDGET:
+        fields.refuse("budget", f"a whole number from 1 to {MOST_BUDGET}: how many requests may fail")
+    fields.finish()
+    return Ramp(budget=budget or 1)
 
 
 def _places(gates: Fields) -> tuple[Place, ...]:

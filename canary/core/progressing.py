@@ -46,6 +46,7 @@ from canary.core.obstacles import (
     wiring_trouble,
     yield_to_rival,
 )
+from canary.core.pacing import least, number, pace
 from canary.core.ripeness import baked, ripe, step_due, target
 from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, insist, stay, withdraw
 from canary.core.spec import FULL, Approval, Inconclusive, PromotionMode, WebhookKind
@@ -147,7 +148,7 @@ def _least(facts: Facts) -> int:
     rollout, stable = facts.rollout, facts.seen.stable
     if rollout.step >= 0 or stable is None:
         return max(1, rollout.needed)
-    return max(1, guards.needed(stable.desired, facts.spec.steps[0]))
+    return max(1, guards.needed(stable.desired, least(facts)))
 
 
 def canary_not_ready(facts: Facts) -> bool:
@@ -189,7 +190,7 @@ def step_up(facts: Facts) -> Turn:
     before = facts.status.weight
     rollout = replace(
         facts.rollout,
-        step=facts.spec.steps.index(weight),
+        step=number(facts, weight),
         level=weight,
         needed=max(1, guards.needed(replicas, weight)),
         stable_replicas=replicas,
@@ -199,7 +200,7 @@ def step_up(facts: Facts) -> Turn:
         lost=False,
     )
     status = at_weight(replace(facts.status, rollout=rollout), weight)
-    numbers = evidence_line(facts)
+    numbers = "; ".join(filter(None, (pace(facts).why, evidence_line(facts))))
     if weight == FULL:
         bake = show_duration(facts.spec.bake)
         message = f"Weight {show_weight(before)} -> 1000m: baking for {bake}, rollback armed; {numbers}."

@@ -3,37 +3,15 @@
 Predicates for `progressing`, `wording` and `converge`; nothing here changes a status.
 """
 
-from datetime import timedelta
-
 from canary.core import guards, statistics
 from canary.core.facts import Facts
+from canary.core.pacing import ANSWERED, at_bridge, pace, passed
 from canary.core.spec import FULL, Weight
-
-ANSWERED = 10  # canary requests answered at a weight before it is left
-EARLIEST_PASS = timedelta(seconds=60)  # after the first weight: caches are cold and leaks are small before
-
-
-def passed(facts: Facts) -> bool:
-    """Tell whether every gate has PASS, and early enough is over."""
-    return facts.judgement is not None and facts.judgement.passed and facts.rollout.exposed >= EARLIEST_PASS
-
-
-def at_bridge(facts: Facts) -> bool:
-    """Tell whether 1000m is next, so that the present step is left with PASS only."""
-    return facts.rollout.step >= 0 and _ahead(facts) == (FULL,)
 
 
 def target(facts: Facts) -> Weight:
-    """Find the weight of the next step: once PASS holds, straight to the last one below 1000m."""
-    ahead = _ahead(facts)
-    if facts.rollout.step >= 0 and len(ahead) > 1 and passed(facts):
-        return ahead[-2]
-    return ahead[0] if ahead else FULL
-
-
-def _ahead(facts: Facts) -> tuple[Weight, ...]:
-    """List the steps above the present one. Found by weight, as the steps may be edited in mid-rollout."""
-    return tuple(weight for weight in facts.spec.steps if weight > facts.rollout.level)
+    """Find the next weight."""
+    return pace(facts).weight
 
 
 def ripe(facts: Facts) -> bool:
@@ -41,15 +19,16 @@ def ripe(facts: Facts) -> bool:
     rollout, judgement = facts.rollout, facts.judgement
     if judgement is None or not facts.settled:
         return False
+    if pace(facts).lacks:
+        return False
     if rollout.step < 0:
         return facts.status.book.at > 0
-    held = facts.status.weight >= rollout.level and rollout.dwelt >= facts.spec.dwell
-    return held and convincing(facts)
+    return facts.status.weight >= rollout.level and convincing(facts)
 
 
 def convincing(facts: Facts) -> bool:
     """Tell whether the evidence is good enough for leaving the present step."""
-    if not calm(facts) or facts.status.book.answered < ANSWERED:
+    if not calm(facts) or facts.status.book.answered < pace(facts).answers:
         return False
     return passed(facts) or not at_bridge(facts)
 

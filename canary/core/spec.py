@@ -13,6 +13,7 @@ Weight: TypeAlias = int
 """Share of the traffic in thousandths, 0..1000; stable and canary always add up to 1000."""
 
 FULL: Weight = 1000
+HALF: Weight = 500
 
 
 class RouteKind(StrEnum):
@@ -133,10 +134,18 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """The weight follows the risk: at most `budget` requests may fail before a bad release is taken back."""
+
+    budget: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanarySpec:
     """All of `spec`.
 
-    `steps` rise and end at 1000; `places` hold the service first, if it has gates, then the routes.
+    `steps` rise and end at 1000; with a `ramp` they are only where it stops, 500 and 1000. `places` hold the service
+    first, if it has gates, then the routes.
     """
 
     service: str
@@ -145,6 +154,7 @@ class CanarySpec:
     route_kind: RouteKind
     route_name: str
     steps: tuple[Weight, ...]
+    ramp: Ramp | None = None
     interval: timedelta
     dwell: timedelta
     step_timeout: timedelta

@@ -149,8 +149,9 @@ class Rollout:
 
     Times are accumulated, not compared with a clock, so that a stepped clock or a restart never shortens a dwell:
     `dwelt` at this weight with the split as intended, `spent` on the step's deadline, `baked` with readings,
-    `exposed` since the first weight. `step` is the index that the present step had in the steps when it was taken, -1
-    before the first, and `level` its weight, which stands even where the steps are edited. `needed` is how many ready
+    `exposed` since the first weight. `step` is the index that the present step had in the steps when it was taken,
+    or, with a ramp, how many weights came before; -1 before the first. `level` is its weight, which stands even where
+    the steps are edited. `needed` is how many ready
     canary pods that weight wanted when it was set, `stable_replicas` how many stable wanted then. `silent` counts
     intervals without canary requests; `silence` says why the last reading tells nothing, until the next one. `lost`
     once pods were lost at this step, `copying` once the promotion has begun, `copied` once

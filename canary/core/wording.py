@@ -6,7 +6,8 @@ Called by the rules of `progressing` and `promoting`.
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.judgement import Verdict
-from canary.core.ripeness import ANSWERED, EARLIEST_PASS, at_bridge, calm, passed
+from canary.core.pacing import EARLIEST_PASS, at_bridge, pace, passed
+from canary.core.ripeness import calm
 from canary.core.spec import OnUnanswered
 from canary.core.status import Phase
 
@@ -45,10 +46,11 @@ def waits_for(facts: Facts) -> str:
     lacks = [] if rollout.silence is None else [f"readings ({rollout.silence[1]})"]
     if not facts.settled:
         lacks.append("the split to be as intended")
-    if rollout.step >= 0 and rollout.dwelt < facts.spec.dwell and facts.status.phase is Phase.PROGRESSING:
-        lacks.append(f"the dwell, {rollout.dwelt.total_seconds():.0f} of {facts.spec.dwell.total_seconds():.0f} s")
-    if rollout.step >= 0 and book.answered < ANSWERED:
-        lacks.append(f"canary requests, {book.answered:.0f} of {ANSWERED} answered")
+    following = pace(facts)
+    if facts.status.phase is Phase.PROGRESSING:
+        lacks += following.lacks
+    if rollout.step >= 0 and book.answered < following.answers:
+        lacks.append(f"canary requests, {book.answered:.0f} of {following.answers} answered")
     if rollout.step >= 0 and not calm(facts):
         lacks.append("evidence on the release's side")
     if at_bridge(facts) and facts.status.phase is Phase.PROGRESSING and not passed(facts):

@@ -18,6 +18,7 @@ from canary.core import (
     gather,
     handover,
     intake,
+    pacing,
     progressing,
     ripeness,
     rules,
@@ -95,7 +96,7 @@ def nan_passes(patch: Patch) -> None:
     """Ask whether the evidence is bad, not whether it is good."""
 
     def not_bad(facts: Facts) -> bool:
-        passed = ripeness.passed(facts) or not ripeness.at_bridge(facts)
+        passed = pacing.passed(facts) or not pacing.at_bridge(facts)
         return passed and facts.judgement is not None and facts.judgement.against < 1.5
 
     patch.setattr(intake, "_dark", lambda facts, now, manner: None)
@@ -220,7 +221,7 @@ def edits_of_stable_lost(patch: Patch) -> None:
 
 def passed_at_once(patch: Patch) -> None:
     """Let PASS count from the first second."""
-    honest = ripeness.passed
+    honest = pacing.passed
     exchange(patch, honest, lambda facts: honest(with_rollout(facts, exposed=HOURS)))
 
 

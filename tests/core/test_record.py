@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from canary.core.exposure import Traffic
 from canary.core.gates import gates
 from canary.core.judgement import judge
 from canary.core.record import parse_status, render_status
@@ -46,6 +47,20 @@ def test_what_is_written_is_read_back(status: CanaryStatus) -> None:
     )
     assert again.told == status.told
     assert again.book.evidence == (status.book.evidence if status.active else {})
+
+
+def test_what_sizes_a_ramp_is_read_back_but_for_what_no_count_can_be() -> None:
+    traffic = {"": Traffic(requests=10.5, seconds=9.5, known=20.0), "GET /": Traffic()}
+    status = replace(a_status(Phase.PROGRESSING, 40), book=a_book(*CALM, traffic=traffic))
+    written = render_status(status)
+    back = parse_status(written).book
+    assert (back.traffic, back.effective) == (traffic, status.book.effective)
+    evidence = cast("dict[str, dict[str, str]]", written["evidence"])
+    evidence["traffic"]["service"] = "1 -1 1"
+    evidence["traffic"]["GET /"] = "1 1"
+    evidence["effective"] = {"service: success rate": "1 2", "x": "nan nan"}
+    spoilt = parse_status(written).book
+    assert (spoilt.traffic, spoilt.effective) == ({}, {})
 
 
 def test_people_see_each_gate_with_its_numbers() -> None:

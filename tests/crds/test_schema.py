@@ -131,7 +131,7 @@ def test_its_limits_are_those_of_the_parser() -> None:
     assert NODES["spec", "route", "name"]["maxLength"] == fields.LONGEST_NAME
     assert NODES["spec", "gates", "routes", "0", "name"]["maxLength"] == fields.LONGEST_TEXT
     assert NODES["spec", "abort"]["maxLength"] == fields.LONGEST_TEXT
-    assert limits("maximum") == {"idleReplicas": fields.MOST}
+    assert limits("maximum") == {"idleReplicas": fields.MOST, "budget": manifest.MOST_BUDGET}
 
 
 def test_every_weight_it_takes_is_one_of_ours() -> None:
@@ -153,7 +153,8 @@ def defaults() -> Iterator[object]:
         if path[-1] == "steps":
             yield pytest.param(path, named[1].split(", "), id="spec.steps")
         elif " " not in named[1]:
-            yield pytest.param(path, {"false": False}.get(named[1], named[1]), id=".".join(path))
+            default = int(named[1]) if node["type"] == "integer" else {"false": False}.get(named[1], named[1])
+            yield pytest.param(path, default, id=".".join(path))
 
 
 @pytest.mark.parametrize(("path", "value"), list(defaults()))
@@ -188,6 +189,6 @@ def test_the_status_has_room_for_everything_the_controller_writes() -> None:
 
 def test_later_features_are_not_announced() -> None:
     words = {word for path in NODES for word in path}
-    assert words.isdisjoint({"ramp", "queries", "slowdown", "clientErrors"})
+    assert words.isdisjoint({"queries", "slowdown", "clientErrors"})
     assert ("spec", "evidence", "mode") not in NODES
     assert NODES["spec", "route", "kind"]["enum"] == ["Auto", "TrafficSplit"]

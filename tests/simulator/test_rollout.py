@@ -1,6 +1,7 @@
 """The shipped decisions in a simulated world: what should happen does, and a bug in them shows."""
 
 from dataclasses import replace
+from statistics import mean
 
 import pytest
 
@@ -34,6 +35,27 @@ def test_a_bad_release_is_rolled_back_from_the_first_step() -> None:
     found = endings(QUICK, BAD)
     assert {(ending.outcome, ending.reason, ending.peak) for ending in found} == {("RolledBack", "SuccessRate", 100)}
     assert all(ending.seconds < 90 and ending.harmed < 60 for ending in found)
+
+
+RAMP = a_canary(ramp={"budget": 100}, bake="1m")
+
+
+@pytest.mark.parametrize("rps", [10, 100, 1000])
+def test_a_ramp_promotes_a_good_release(rps: float) -> None:
+    assert outcomes(RAMP, Scenario(traffic=rps), 5) == {("Promoted", "Promoted")}
+
+
+@pytest.mark.parametrize(("rps", "first"), [(10, 100), (100, 40), (1000, 4), (10_000, 1)])
+def test_a_ramp_begins_where_the_budget_bears_it(rps: float, first: int) -> None:
+    peaks = [ending.peak for ending in endings(RAMP, Scenario(traffic=rps, canary=Release(failure=1.0)))]
+    assert all(abs(peak - first) <= max(1, 0.2 * first) for peak in peaks)
+
+
+def test_under_a_ramp_a_bad_release_costs_as_much_whatever_the_traffic() -> None:
+    for rps in (100, 1000):
+        found = endings(RAMP, Scenario(traffic=rps, canary=Release(failure=0.05)), 20)
+        assert {(ending.outcome, ending.reason) for ending in found} == {("RolledBack", "SuccessRate")}
+        assert mean(ending.harmed for ending in found) < 20
 
 
 @pytest.mark.parametrize(
