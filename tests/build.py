@@ -16,6 +16,7 @@ from canary.core.counters import Counters
 from canary.core.counts import Counts, Version, What
 from canary.core.decide import decide, questions
 from canary.core.decision import Decision
+from canary.core.demand import Demand
 from canary.core.discretion import without_urls
 from canary.core.facts import Facts
 from canary.core.gates import Gate, Metric, gates
@@ -27,8 +28,10 @@ from canary.core.questions import (
     CallGate,
     FindBounds,
     GateReply,
+    History,
     Question,
     ReadCounters,
+    ReadHistory,
     Reading,
     Unanswered,
 )
@@ -252,6 +255,7 @@ class Remembered(TypedDict, total=False):
     number: int
     id: str
     found_replicas: int
+    learned: Mapping[str, Demand]
 
 
 STEPS = (100, 200, 300, 400, 500, 1000)
@@ -383,6 +387,7 @@ class Answered(TypedDict, total=False):
 
     reading: Reading | Unanswered
     recalled: Reading | Unanswered
+    history: History | Unanswered
     bounds: Bounds | Unanswered
     hooks: Mapping[str, GateReply | Unanswered]
 
@@ -404,6 +409,8 @@ def _answer(question: Question, given: Answered) -> Answer:
             return given.get("reading", QUIET)
         case ReadCounters():
             return given.get("recalled", a_reading(BEFORE, at=SCRAPED))
+        case ReadHistory():
+            return given.get("history", History(demand={}))
         case FindBounds():
             return given.get("bounds", Bounds(bounds=BOUNDS))
         case CallGate(webhook=hook):

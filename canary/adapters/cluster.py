@@ -17,7 +17,7 @@ from canary.adapters.watch import Mirrors, place, uid
 from canary.adapters.workloads import Templates, observed, revision, selector, templates, workload
 from canary.core.decision import FIELD_MANAGER, Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.formats import instant
-from canary.core.gates import gates
+from canary.core.history import armed_gates
 from canary.core.lenient import at
 from canary.core.record import parse_status, render_status
 from canary.core.snapshot import Key, Snapshot, Wiring, Workload
@@ -212,7 +212,7 @@ class KubernetesCluster:
         obj = self._looked.get(seen.key)
         if obj is None:
             raise Conflict(f"Canary {seen.key} is gone")
-        shown = gates(seen.spec, decision.status.book.bounds)
+        shown = armed_gates(seen.spec, decision.status)
         body = {**obj, "status": render_status(decision.status, decision.judgement, shown)}
         try:
             answer = await self._api.replace(self._path(seen.key) + "/status", body, fieldManager=FIELD_MANAGER)

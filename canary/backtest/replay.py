@@ -101,21 +101,24 @@ def _outcome(episode: str, judgement: Judgement, passed: float | None, end: tupl
 def counted(rows: Iterable[Row]) -> Counts:
     """Sum the rows of one interval as a reading of the counters would be."""
     counts = Counts()
-    sums, fast = counts.sums, counts.fast
-    for _, _, side, route, pod, requests, failures, over in rows:
-        sums[side, route, What.SENT] += requests
-        sums[side, route, What.ANSWERED] += requests
-        sums[side, route, What.FAILED] += failures
-        if over:
-            timed = requests - failures  # failed responses are left out: fast failures look fast
-            sums[side, route, What.TIMED] += timed
-            for seconds, slower in over:
-                fast[side, route, seconds * 1000] += max(0.0, timed - slower)
-        if side is Version.CANARY:
-            tally = counts.pods[route, pod]
-            tally[0] += requests
-            tally[1] += failures
+    for row in rows:
+        _add(counts, row)
+        if row.pod:
+            _add(counts.pods[row.side, row.pod], row)
     return counts
+
+
+def _add(counts: Counts, row: Row) -> None:
+    _, _, side, route, _, requests, failures, over = row
+    sums, fast = counts.sums, counts.fast
+    sums[side, route, What.SENT] += requests
+    sums[side, route, What.ANSWERED] += requests
+    sums[side, route, What.FAILED] += failures
+    if over:
+        timed = requests - failures  # failed responses are left out: fast failures look fast
+        sums[side, route, What.TIMED] += timed
+        for seconds, slower in over:
+            fast[side, route, seconds * 1000] += max(0.0, timed - slower)
 
 
 class Split:

@@ -12,7 +12,8 @@ import click
 from canary.cli.options import DURATION, JSON, PERCENT, output_option
 from canary.cli.output import emit, note
 from canary.cli.simulate import only_canary
-from canary.core.forecast import Demand, Outlook
+from canary.core.demand import Demand
+from canary.core.forecast import Outlook
 from canary.core.forecast import forecast as foresee
 from canary.core.formats import show_duration
 from canary.core.gates import PROXY_BOUNDS, Gate, gates
@@ -67,7 +68,7 @@ async def _measure(
     metrics = Prometheus(Access(url=url))
     try:
         readings = Readings(metrics, SystemClock(), timedelta(seconds=10))
-        return await measured(readings, spec, key, await readings.now(), window)
+        return await measured(readings, spec, key, window)
     finally:
         metrics.close()
 

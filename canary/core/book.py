@@ -185,8 +185,12 @@ def _pods(
     before: Mapping[tuple[str, str], tuple[float, float]], counts: Counts
 ) -> Mapping[tuple[str, str], tuple[float, float]]:
     pods = dict(before)
-    for at, (requests, failures) in counts.pods.items():
-        n, f = pods.get(at, (0.0, 0.0))
-        if at in pods or len(pods) < MOST_PODS:
-            pods[at] = (n + requests, f + failures)
+    for (version, pod), its in counts.pods.items():
+        if version is not Version.CANARY:
+            continue
+        for place in {place for _, place, what in its.sums if what is What.ANSWERED}:
+            n, f = pods.get((place, pod), (0.0, 0.0))
+            if (place, pod) in pods or len(pods) < MOST_PODS:
+                answered, failed = (its.of(version, place, what) for what in (What.ANSWERED, What.FAILED))
+                pods[place, pod] = (n + answered, f + failed)
     return pods

@@ -55,11 +55,11 @@ class Origin:
 
 @dataclass(slots=True)
 class Counts:
-    """Sums over one interval (or, for open requests, as the counters stand)."""
+    """Sums over one interval (or, for open requests, as the counters stand); `pods` has each pod's own."""
 
     sums: dict[tuple[Version, str, What], float] = field(default_factory=lambda: defaultdict(float))
     fast: dict[tuple[Version, str, float], float] = field(default_factory=lambda: defaultdict(float))
-    pods: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
+    pods: dict[tuple[Version, str], "Counts"] = field(default_factory=lambda: defaultdict(Counts))
 
     def of(self, version: Version, place: str, what: What) -> float:
         """Read one sum."""
@@ -126,7 +126,8 @@ def count(increments: Iterable[Increment], scope: Scope, revisions: Revisions, *
     for increment in increments:
         at = origin(increment.labels, scope, revisions, client=client)
         if at is not None:
-            _add(counts, at, increment.labels, increment.value)
+            for sums in (counts, counts.pods[at.version, at.pod]):
+                _add(sums, at, increment.labels, increment.value)
     return counts
 
 
@@ -157,10 +158,6 @@ def _add(counts: Counts, at: Origin, labels: Mapping[str, str], value: float) ->
             failed = value if labels.get("classification") == "failure" else 0.0
             counts.sums[*where, What.ANSWERED] += value
             counts.sums[*where, What.FAILED] += failed
-            if at.version is Version.CANARY:
-                tally = counts.pods[at.place, at.pod]
-                tally[0] += value
-                tally[1] += failed
         case "response_latency_ms_bucket":
             # failed responses are kept apart: fast failures look fast
             le = bound(labels)

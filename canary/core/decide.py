@@ -25,7 +25,7 @@ from canary.core.decision import Decision, Effect, Notice, Unguard
 from canary.core.facts import Facts
 from canary.core.gatecalls import gate_calls
 from canary.core.gather import gather
-from canary.core.intake import reading_due, scope_of
+from canary.core.intake import history_wanted, reading_due, scope_of
 from canary.core.manifest import remains
 from canary.core.progressing import BAKING, PROGRESSING
 from canary.core.promoting import FINALISING, PROMOTING, ROLLING_BACK
@@ -104,7 +104,8 @@ def questions(seen: Snapshot) -> tuple[Question, ...]:
         asked.append(ReadCounters(scope=scope, at=status.book.at))
     if not status.book.bounds and any(place.latency is not None for place in seen.spec.places):
         asked.append(FindBounds(scope=scope))
-    return (*asked, *gate_calls(seen))
+    past = history_wanted(seen)
+    return (*asked, *([past] if past is not None else ()), *gate_calls(seen))
 
 
 def decide(seen: Snapshot, answers: Answers) -> Decision:
@@ -214,7 +215,15 @@ def _differs(saved: CanaryStatus, status: CanaryStatus) -> bool:
 def _intent(status: CanaryStatus) -> tuple[object, ...]:
     rollout = status.rollout
     doing = (
-        (rollout.id, rollout.step, rollout.baseline, rollout.overdue, rollout.spec, rollout.outcome)
+        (
+            rollout.id,
+            rollout.step,
+            rollout.baseline,
+            rollout.overdue,
+            rollout.spec,
+            rollout.outcome,
+            rollout.learned is None,
+        )
         if rollout
         else None
     )

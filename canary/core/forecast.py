@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from canary.core.demand import Demand
 from canary.core.eprocess import Promise
 from canary.core.gates import Gate
 from canary.core.pacing import EARLIEST_PASS
@@ -23,14 +24,6 @@ from canary.core.statistics import (
 
 REGRESSIONS = (0.01, 0.02, 0.05, 0.2, 0.5)
 FEWEST = 2  # ticks before any verdict: no single one decides
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What one gate sees today: requests a second, and the share of stable's that break the promise."""
-
-    rps: float
-    failure: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from canary.core.facts import Facts
-from canary.core.gates import gates
+from canary.core.history import armed_gates
 from canary.core.judgement import judge
 from canary.core.questions import CallGate
 from canary.core.ripeness import convincing
@@ -40,7 +40,7 @@ def _confirmations(seen: Snapshot, rollout: Rollout) -> Iterator[WebhookKind]:
 
 def _about_to_step(seen: Snapshot, rollout: Rollout) -> bool:
     book = seen.status.book
-    judgement = judge(book, gates(seen.spec, book.bounds), seen.spec)
+    judgement = judge(book, armed_gates(seen.spec, seen.status), seen.spec)
     facts = Facts(seen=seen, status=seen.status, counters=None, judgement=judgement)
     dwelt = seen.spec.ramp is not None or rollout.dwelt + seen.elapsed >= seen.spec.dwell
     return (dwelt and convincing(facts)) or _about_to_go_on(seen, rollout, timedelta())

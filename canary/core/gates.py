@@ -6,7 +6,7 @@ names. Called by `intake`, `gather` and what words messages, several times a tic
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, assert_never
@@ -63,15 +63,25 @@ class Gate:
 
 
 @lru_cache(maxsize=256)
-def gates(spec: CanarySpec, bounds: tuple[float, ...]) -> tuple[Gate, ...]:
-    """List the gates of `spec`: the service's share half the evidence, the routes the other half in equal parts."""
+def gates(
+    spec: CanarySpec, bounds: tuple[float, ...], correlated: tuple[tuple[str, float], ...] = ()
+) -> tuple[Gate, ...]:
+    """List the gates of `spec`: the service's share half the evidence, the routes the other half in equal parts.
+
+    `correlated` gives, by name, the intra-tick correlation of those of which stable's past tells it.
+    """
     routes = sum(1 for place in spec.places if place.route)
     service = len(spec.places) > routes
     found: list[Gate] = []
     for place in spec.places:
         part = (0.5 if service and routes else 1.0) / (max(1, routes) if place.route else 1)
         found += _at(place, part, spec.risk, bounds)
-    return tuple(found)
+    learned = dict(correlated)
+    return tuple(_correlated(gate, learned[gate.name]) if gate.name in learned else gate for gate in found)
+
+
+def _correlated(gate: Gate, icc: float) -> Gate:
+    return replace(gate, promise=replace(gate.promise, icc=icc))
 
 
 def _at(place: Place, part: float, risk: Risk, bounds: Sequence[float]) -> list[Gate]:

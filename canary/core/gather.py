@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from canary.core.changes import with_changes
 from canary.core.facts import Facts, clock_stopped
-from canary.core.gates import gates
-from canary.core.intake import take_in, with_bounds
+from canary.core.history import armed_gates
+from canary.core.intake import take_in, with_bounds, with_history
 from canary.core.judgement import judge
 from canary.core.questions import Answers, CallGate, GateReply, Unanswered
 from canary.core.snapshot import Snapshot
@@ -23,8 +23,8 @@ def gather(seen: Snapshot, answers: Answers) -> Facts:
         return Facts(seen=seen, status=status, counters=None)
     status = replace(status, book=replace(status.book, waited=status.book.waited + seen.elapsed.total_seconds()))
     facts = Facts(seen=seen, status=status, counters=seen.counters, replies=_replies(answers))
-    facts = _timed(take_in(with_changes(with_bounds(facts, answers)), answers))
-    judgement = judge(facts.status.book, gates(seen.spec, facts.status.book.bounds), seen.spec)
+    facts = _timed(take_in(with_changes(with_history(with_bounds(facts, answers), answers)), answers))
+    judgement = judge(facts.status.book, armed_gates(seen.spec, facts.status), seen.spec)
     return replace(facts, judgement=judgement)
 
 

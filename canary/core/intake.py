@@ -16,8 +16,19 @@ from canary.core.book import Book, Manner, Span
 from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import SERVICE, Counts, Revisions, Version, What, at_client, count, standing
 from canary.core.facts import Facts
-from canary.core.gates import gates
-from canary.core.questions import Answers, Bounds, FindBounds, ReadCounters, Reading, Scope, Unanswered
+from canary.core.gates import PROXY_BOUNDS, gates
+from canary.core.history import WINDOW, armed_gates
+from canary.core.questions import (
+    Answers,
+    Bounds,
+    FindBounds,
+    History,
+    ReadCounters,
+    ReadHistory,
+    Reading,
+    Scope,
+    Unanswered,
+)
 from canary.core.snapshot import Snapshot
 from canary.core.spec import FULL, CanarySpec
 from canary.core.status import Phase, Reason
@@ -58,6 +69,25 @@ def with_bounds(facts: Facts, answers: Answers) -> Facts:
     return facts
 
 
+def history_wanted(seen: Snapshot) -> ReadHistory | None:
+    """Ask for stable's past until it is known, but only before the first step: evidence is counted in one way."""
+    status, rollout = seen.status, seen.status.rollout
+    if status.phase is not Phase.PROGRESSING or rollout is None or rollout.step >= 0 or rollout.learned is not None:
+        return None
+    bounds = status.book.bounds or PROXY_BOUNDS  # those that exist are some of these, and may not be known yet
+    scope = scope_for(seen.spec, seen.key.namespace, bounds)
+    return ReadHistory(scope=scope, gates=gates(seen.spec, bounds), window=WINDOW)
+
+
+def with_history(facts: Facts, answers: Answers) -> Facts:
+    """Remember what stable's past tells, once that is known. Without an answer the rollout goes on all the same."""
+    for question, answer in answers.items():
+        if isinstance(question, ReadHistory) and isinstance(answer, History):
+            rollout = replace(facts.rollout, learned=answer.demand)
+            return replace(facts, status=replace(facts.status, rollout=rollout))
+    return facts
+
+
 def take_in(facts: Facts, answers: Answers) -> Facts:
     """Fold the reading of this tick, if one was due."""
     asked = {q.at: answer for q, answer in answers.items() if isinstance(q, ReadCounters)}
@@ -87,14 +117,14 @@ def _recalled(facts: Facts, then: Reading) -> Facts:
 
 def _unread(facts: Facts, detail: str) -> Facts:
     """Fold an interval without a reading: a tick of zeros."""
-    book = books.fold(facts.status.book, gates(facts.spec, facts.status.book.bounds), Counts(), facts.live_weight)
+    book = books.fold(facts.status.book, armed_gates(facts.spec, facts.status), Counts(), facts.live_weight)
     facts = _remember(facts, replace(book, waited=0.0))
     return _silenced(replace(facts, interval_over=True), (Reason.METRICS_UNREACHABLE, detail))
 
 
 def _folded(facts: Facts, now: Reading) -> Facts:
     seen, rollout, book = facts.seen, facts.rollout, facts.status.book
-    found, scope = gates(seen.spec, book.bounds), scope_of(seen)
+    found, scope = armed_gates(seen.spec, facts.status), scope_of(seen)
     revisions = Revisions(stable=rollout.baseline, canary=rollout.revision)
     manner = _manner(now, scope, book.manner)
     moved = book.manner is not None and book.manner.client != manner.client

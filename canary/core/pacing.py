@@ -13,7 +13,8 @@ from canary.core.counts import SERVICE
 from canary.core.exposure import Traffic
 from canary.core.facts import Facts
 from canary.core.formats import show_share, show_weight
-from canary.core.gates import Gate, gates
+from canary.core.gates import Gate
+from canary.core.history import armed_gates
 from canary.core.spec import FULL, HALF, Ramp, Weight
 from canary.core.statistics import ucb
 
@@ -119,7 +120,7 @@ def _by_risk(facts: Facts, ramp: Ramp) -> Pace:
 
 
 def _riskiest(facts: Facts, ramp: Ramp) -> Gate:
-    found = gates(facts.spec, facts.status.book.bounds)
+    found = armed_gates(facts.spec, facts.status)
     return min(found, key=lambda gate: _bearable(facts, ramp, gate))
 
 

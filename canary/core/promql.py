@@ -75,7 +75,7 @@ def owners(scope: Scope) -> tuple[Owner, ...]:
     """Say whose series of a shared answer are this scope's."""
     leaves = (("outbound", scope.namespace, side.service) for side in (scope.stable, scope.canary))
     deployments = (("inbound", scope.namespace, side.deployment) for side in (scope.stable, scope.canary))
-    return (*leaves, *deployments)
+    return tuple(dict.fromkeys((*leaves, *deployments)))
 
 
 def _families(names: Iterable[str], where: str, scopes: Collection[Scope], window: timedelta) -> tuple[str, ...]:

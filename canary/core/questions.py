@@ -6,9 +6,12 @@ keys.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeAlias
 
 from canary.core.counters import Series
+from canary.core.demand import Demand
+from canary.core.gates import Gate
 from canary.core.spec import Side, Webhook
 
 
@@ -33,6 +36,15 @@ class ReadCounters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadHistory:
+    """What the gates saw of stable lately; `scope` has the latency bounds that they want."""
+
+    scope: Scope
+    gates: tuple[Gate, ...]
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindBounds:
     """Which latency buckets exist: some installations keep only a few."""
 
@@ -47,7 +59,7 @@ class CallGate:
     body: str
 
 
-Question: TypeAlias = ReadCounters | FindBounds | CallGate
+Question: TypeAlias = ReadCounters | ReadHistory | FindBounds | CallGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +68,13 @@ class Reading:
 
     at: float
     series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The demand of each gate, by its name, that had requests."""
+
+    demand: Mapping[str, Demand]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,5 +99,5 @@ class Unanswered:
     detail: str
 
 
-Answer: TypeAlias = Reading | Bounds | GateReply | Unanswered
+Answer: TypeAlias = Reading | History | Bounds | GateReply | Unanswered
 Answers: TypeAlias = Mapping[Question, Answer]

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from canary.core.book import Book
 from canary.core.checkpoint import parse_book, render_book
 from canary.core.conditions import phase_of
+from canary.core.demand import Demand
 from canary.core.discretion import without_urls
 from canary.core.formats import instant, show_instant, show_weight
 from canary.core.gates import Gate
@@ -122,6 +123,8 @@ def _render_rollout(rollout: Rollout, status: CanaryStatus) -> Json:
         "copied": rollout.copied,
         "spec": dict(rollout.spec),
     }
+    if rollout.learned is not None:
+        written["learned"] = {name: _render_demand(demand) for name, demand in rollout.learned.items()}
     if rollout.fault is not None:
         written["fault"] = rollout.fault
     if rollout.fault_message:
@@ -165,9 +168,26 @@ def _parse_rollout(record: Mapping[str, object]) -> Rollout | None:
         fault=as_member(Reason, fault, Reason.ROLLED_BACK) if fault else None,
         fault_message=as_text(record.get("faultMessage")),
         fault_route=as_text(record.get("faultRoute")),
+        learned=_parse_learned(record["learned"]) if "learned" in record else None,
         outcome=as_member(Outcome, outcome, Outcome.ROLLED_BACK) if outcome else None,
         held_since=instant(record.get("heldSince")),
     )
+
+
+def _render_demand(demand: Demand) -> Json:
+    known: Json = {} if demand.icc is None else {"icc": demand.icc}
+    return {"requestsPerSecond": demand.rps, "failure": demand.failure, **known}
+
+
+def _parse_learned(record: object) -> dict[str, Demand]:
+    """Read what was learned when the rollout began; what no past can have told is as good as nothing."""
+    found = {}
+    for name, each in as_mapping(record).items():
+        fields = as_mapping(each)
+        rps, failure, icc = (as_float(fields.get(key)) for key in ("requestsPerSecond", "failure", "icc"))
+        if rps > 0 and 0 <= failure <= 1:
+            found[name] = Demand(rps=rps, failure=failure, icc=icc if 0 < icc <= 1 else None)
+    return found
 
 
 def _render_gates(judgement: Judgement | None, gates: tuple[Gate, ...]) -> list[Json]:

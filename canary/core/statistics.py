@@ -41,6 +41,8 @@ SHRINK = (0.0, 0.1, 0.35, 0.7)
 SHRINK_PRIOR = (0.4, 0.3, 0.2, 0.1)
 RATIO = (0.02, 0.2, 0.5, 0.8, 0.92)
 """Alternatives of "good enough", relative: what one canary failure multiplies the capital by."""
+FEWEST_CELLS = 20
+FEWEST_FAILURES = 5
 
 Table: TypeAlias = tuple[tuple[float, float], ...]
 """Per alternative: the log factor of one failure and of one success."""
@@ -49,6 +51,23 @@ Table: TypeAlias = tuple[tuple[float, float], ...]
 def design_effect(requests: float, icc: float) -> float:
     """Give the size of the groups in which requests of one tick count: requests / design effect <= 1/icc (Kish)."""
     return 1.0 + max(0.0, requests - 1.0) * icc
+
+
+def icc_moment(cells: Iterable[tuple[float, float]]) -> float | None:
+    """Estimate the correlation of failures within a cell, each cell one tick's (requests, failures) of one pod.
+
+    The moment estimate of the analysis of variance (Donner 1986): 0 for independent requests, 1 where a cell fails as a
+    whole or not at all. None where too little is known: 20 cells with two requests and 5 failures are the least.
+    """
+    told = [(n, f) for n, f in cells if n >= 2]  # noqa: PLR2004 - one request is no pair
+    requests, failures = sum(n for n, _ in told), sum(f for _, f in told)
+    if len(told) < FEWEST_CELLS or failures < FEWEST_FAILURES or failures == requests:
+        return None
+    rate = failures / requests
+    between = sum(n * (f / n - rate) ** 2 for n, f in told) / (len(told) - 1)
+    within = sum(f * (1 - f / n) for n, f in told) / (requests - len(told))
+    size = (requests - sum(n * n for n, _ in told) / requests) / (len(told) - 1)
+    return max(0.0, min(1.0, (between - within) / (between + (size - 1) * within)))
 
 
 def worse_table(p0: float) -> Table:

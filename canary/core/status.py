@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from canary.core.book import Book
+from canary.core.demand import Demand
 from canary.core.spec import Weight
 
 
@@ -155,7 +156,8 @@ class Rollout:
     canary pods that weight wanted when it was set, `stable_replicas` how many stable wanted then. `silent` counts
     intervals without canary requests; `silence` says why the last reading tells nothing, until the next one. `lost`
     once pods were lost at this step, `copying` once the promotion has begun, `copied` once
-    stable was seen to have the release by it.
+    stable was seen to have the release by it. `learned` is what stable's past told of the gates, by name, when the
+    rollout began; None until it is known, and for good where it was not known before the first step.
     """
 
     id: str
@@ -183,6 +185,7 @@ class Rollout:
     fault: Reason | None = None
     fault_message: str = ""
     fault_route: str = ""
+    learned: Mapping[str, Demand] | None = None
     outcome: Outcome | None = None
     held_since: datetime | None = None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
-from canary.core.questions import Answer, Answers, CallGate, FindBounds, Question, ReadCounters, Unanswered
+from canary.core.questions import Answer, Answers, CallGate, FindBounds, Question, ReadCounters, ReadHistory, Unanswered
 from canary.errors import Unreachable
 from canary.runtime.ports import Gatekeeper
 from canary.runtime.readings import Readings
@@ -44,6 +44,8 @@ async def _answer(question: Question, oracle: Oracle) -> Answer:
         match question:
             case ReadCounters():
                 return await oracle.readings.read(question)
+            case ReadHistory():
+                return await oracle.readings.history(question)
             case FindBounds():
                 return await oracle.readings.bounds(question)
             case CallGate():

@@ -7,22 +7,26 @@ belongs to the next reading, here and after a restart, so that every request cou
 
 import asyncio
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
 from typing import TypeAlias
 
 from canary.core import promql
-from canary.core.counters import Series, bound
+from canary.core.counters import Sample, Series, bound
 from canary.core.counts import at_client
-from canary.core.questions import Bounds, FindBounds, ReadCounters, Reading, Scope
+from canary.core.history import TICK, Past
+from canary.core.questions import Bounds, FindBounds, History, ReadCounters, ReadHistory, Reading, Scope
 from canary.errors import MetricsUnreachable
 from canary.runtime.ports import Clock, Metrics
 
 GATHER = timedelta(milliseconds=100)  # how long a batch waits for others to join
 SETTLE = 0.3  # seconds after which a scrape is surely stored
 RESYNC = 60.0  # seconds for which the difference of the clocks is trusted
+GLANCE = 5.0  # seconds that a tick waits for the past
+PIECE = 61  # readings of the past that are asked for at a time: ten minutes and where they begin
 MOST_SCOPES = 200  # Canaries in one query: its text stays under Prometheus' limits
 
 Shared: TypeAlias = dict[promql.Owner, list[Series]]
@@ -45,6 +49,8 @@ class Readings:
         self._metrics, self._clock, self._queried = metrics, clock, queried
         self._window = 2.5 * scrape
         self._batch: _Batch | None = None
+        self._histories: dict[ReadHistory, asyncio.Task[History]] = {}
+        self._looking_back = asyncio.Lock()  # one after the other, so that readings of now need not wait
         self._offset = 0.0
         self._synced = float("-inf")
 
@@ -54,7 +60,7 @@ class Readings:
         Raises MetricsUnreachable.
         """
         if question.at is not None:
-            shared = await self._families([question.scope], question.at)
+            shared = await self._families([question.scope], question.at, self._window)
             return Reading(at=question.at, series=own(shared, question.scope))
         batch = self._batch
         if batch is None or len(batch.scopes) >= MOST_SCOPES:
@@ -65,30 +71,64 @@ class Readings:
         # Shielded: when one stops waiting, the others still want it. What goes wrong reaches everyone who waits.
         return (await asyncio.shield(batch.readings))[question.scope]
 
+    async def history(self, question: ReadHistory) -> History:
+        """Fold stable's past, read in pieces: few samples at a time, and none of the loop's patience.
+
+        It is not waited for long: what was begun goes on, and the next one to ask joins. Raises MetricsUnreachable.
+        """
+        reading = self._histories.get(question)
+        if reading is None:
+            ended = [asked for asked, task in self._histories.items() if task.done()]
+            for asked in ended:  # nobody came for them
+                del self._histories[asked]
+            reading = self._histories[question] = asyncio.create_task(self._history(question))
+            reading.add_done_callback(_noted)
+        done, _ = await asyncio.wait([reading], timeout=GLANCE)
+        if not done:
+            raise MetricsUnreachable(f"the past {question.window} is still being read after {GLANCE:g} s")
+        self._histories.pop(question, None)
+        return reading.result()
+
     async def bounds(self, question: FindBounds) -> Bounds:
         """Find the bucket bounds that exist, in milliseconds."""
         found = await self._metrics.query(promql.bounds_query(question.scope), None)
         read = {bound(series.labels) for series in found}
         return Bounds(bounds=tuple(sorted(le for le in read if le is not None and 0 < le < math.inf)))
 
+    async def _history(self, question: ReadHistory) -> History:
+        scope = replace(question.scope, canary=question.scope.stable)  # of the canary's past nothing is wanted
+        past = Past(question.gates, scope)
+        async with self._looking_back:
+            end = await self.now() - SETTLE
+            ticks = max(1, math.floor(question.window / TICK))
+            moments = [end - TICK.total_seconds() * left for left in range(ticks, -1, -1)]
+            for begin in range(0, len(moments), PIECE):
+                piece = moments[begin : begin + PIECE]
+                reach = timedelta(seconds=piece[-1] - piece[0]) + self._window
+                series = own(await self._families([scope], piece[-1], reach), scope)
+                for at in piece:
+                    past.take(at, until(series, at, self._window))
+                    await asyncio.sleep(0)
+        return History(demand=past.demand())
+
     async def _run(self, scopes: Collection[Scope]) -> Mapping[Scope, Reading]:
         await self._clock.sleep(GATHER)
         if self._batch is not None and self._batch.scopes is scopes:
             self._batch = None  # who comes now is for the next one
         at = await self.now() - SETTLE
-        shared = await self._families(scopes, at)
+        shared = await self._families(scopes, at, self._window)
         return {scope: Reading(at=at, series=own(shared, scope)) for scope in scopes}
 
-    async def _families(self, scopes: Collection[Scope], at: float) -> Shared:
+    async def _families(self, scopes: Collection[Scope], at: float, window: timedelta) -> Shared:
         """Ask every family at once. Where no client of a service is scraped, ask its server."""
-        texts = list(promql.client_queries(scopes, self._window))
+        texts = list(promql.client_queries(scopes, window))
         routed = [scope for scope in scopes if scope.routes]
-        texts += promql.route_queries(routed, self._window) if routed else ()
+        texts += promql.route_queries(routed, window) if routed else ()
         series = await self._all(texts, at)
         shared = share_out(series)
         unseen = [scope for scope in scopes if not at_client(own(shared, scope), scope)]
         if unseen:
-            shared = share_out(series + await self._all(list(promql.server_queries(unseen, self._window)), at))
+            shared = share_out(series + await self._all(list(promql.server_queries(unseen, window)), at))
         return shared
 
     async def _all(self, texts: list[str], at: float) -> tuple[Series, ...]:
@@ -123,10 +163,25 @@ class Readings:
         return self._clock.monotonic() + self._offset
 
 
-def _noted(readings: asyncio.Task[Mapping[Scope, Reading]]) -> None:
+def _noted(readings: asyncio.Task[Mapping[Scope, Reading]] | asyncio.Task[History]) -> None:
     """Take note of an error: where all who waited have left, it is no news for asyncio to log."""
     if not readings.cancelled():
         readings.exception()
+
+
+def until(series: Iterable[Series], at: float, window: timedelta) -> tuple[Series, ...]:
+    """Cut out of a longer reading what one as of `at` would have had."""
+    begin, cut = at - window.total_seconds(), []
+    for one in series:
+        low = bisect_right(one.samples, begin, key=_time)
+        samples = one.samples[low : bisect_right(one.samples, at, lo=low, key=_time)]
+        if samples:
+            cut.append(Series(one.labels, samples))
+    return tuple(cut)
+
+
+def _time(sample: Sample) -> float:
+    return sample[0]
 
 
 def share_out(series: Iterable[Series]) -> Shared:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import assert_never, cast
 
 from canary.core.decide import decide, questions
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.gates import PROXY_BOUNDS
-from canary.core.questions import Answer, Bounds, CallGate, FindBounds, GateReply, Question, ReadCounters
+from canary.core.questions import Answer, Bounds, CallGate, FindBounds, GateReply, Question, ReadCounters, ReadHistory
 from canary.core.snapshot import Key, Snapshot, Split
 from canary.core.spec import FULL, CanarySpec
 from canary.core.status import CanaryStatus
@@ -16,6 +17,7 @@ from canary.runtime.ledger import Ledger
 from canary.runtime.queue import aligned
 from canary.simulator.fleet import Fleet, Template
 from canary.simulator.mesh import EPOCH, Mesh
+from canary.simulator.past import look_back
 
 OLD, NEW = "old", "new"
 STABLE_PODS = 4
@@ -30,6 +32,8 @@ class Site:
     spec: CanarySpec
     raw: Mapping[str, object]
     mesh: Mesh
+    before: Random
+    """Draws the time before the release was shipped."""
     status: CanaryStatus = field(default_factory=CanaryStatus)
     guarded: bool = False
     ledger: Ledger = field(default_factory=Ledger)
@@ -124,6 +128,8 @@ class Site:
         match question:
             case ReadCounters(scope=scope):
                 return self.mesh.read(scope)
+            case ReadHistory():
+                return look_back(self.mesh.scenario, question, self.before)
             case FindBounds():
                 return Bounds(bounds=PROXY_BOUNDS)
             case CallGate():

@@ -1,5 +1,6 @@
 """Today's traffic is measured as a rollout would count it."""
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -7,17 +8,18 @@ import pytest
 
 from canary.cli.demand import measured
 from canary.core.counters import Series
-from canary.core.forecast import Demand
+from canary.core.demand import Demand
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
-from canary.runtime.readings import Readings
+from canary.runtime.readings import SETTLE, Readings
 from tests.canaries import a_route, with_gates
 from tests.load import Load, at_client, at_server
 from tests.runtime.virtual import VirtualClock
-from tests.runtime.world import SCRAPE, selects
+from tests.runtime.world import SCRAPE, TELL_THE_TIME, selects
 
 NOW = 1_000_000.0
+TICK = 10.0
 SHOP = Key("shop", "web")
 TEN = timedelta(minutes=10)
 Past = Callable[[float], list[Series]]
@@ -30,14 +32,23 @@ class History:
         self.past, self.bounds = past, bounds
 
     async def query(self, promql: str, at: float | None) -> tuple[Series, ...]:
+        if promql == TELL_THE_TIME:
+            return (Series({}, ((NOW, NOW + SETTLE),)),)
         if promql.startswith("count by (le)"):
             return tuple(Series({"le": bound}, ((NOW, 1.0),)) for bound in self.bounds)
-        return tuple(series for series in self.past(at or NOW) if selects(promql, series.labels))
+        end = at or NOW
+        reach = float(promql.rpartition("[")[2].removesuffix("ms]")) / 1000
+        samples: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+        for scrape in range(math.ceil(reach / TICK) - 1, -1, -1):
+            for series in self.past(end - scrape * TICK):
+                if selects(promql, series.labels):
+                    samples.setdefault(tuple(series.labels.items()), []).extend(series.samples)
+        return tuple(Series(dict(labels), tuple(dict.fromkeys(times))) for labels, times in samples.items())
 
 
 async def demand(past: Past, spec: CanarySpec, window: timedelta = TEN) -> dict[str, Demand]:
     readings = Readings(History(past), VirtualClock(), SCRAPE)
-    return dict((await measured(readings, spec, SHOP, NOW, window))[1])
+    return dict((await measured(readings, spec, SHOP, window))[1])
 
 
 def figures(demand: Demand) -> tuple[float, float]:
@@ -66,14 +77,8 @@ async def test_a_short_past_is_not_taken_for_a_quiet_one() -> None:
     assert found["service: success rate"].rps == pytest.approx(10)
 
 
-async def test_a_service_of_seconds_is_measured_by_what_its_first_reading_brings() -> None:
-    def young(at: float) -> list[Series]:
-        if at < NOW - 1:
-            return []
-        samples = [steady(moment, since=NOW - 30) for moment in (NOW - 20, NOW - 10, NOW)]
-        return [Series(s[0].labels, tuple(each.samples[0] for each in s)) for s in zip(*samples, strict=True)]
-
-    found = await demand(young, SPEC)
+async def test_a_service_of_seconds_is_measured_by_its_seconds() -> None:
+    found = await demand(lambda at: steady(at, since=NOW - 30), SPEC)
     assert found["service: success rate"].rps == pytest.approx(10)
 
 
@@ -82,7 +87,7 @@ async def test_a_counter_that_began_anew_loses_nothing_but_what_no_reading_saw()
         return steady(at) if at < NOW - 300 else steady(at, since=NOW - 300)
 
     found = await demand(restarted, SPEC)
-    assert found["service: success rate"].rps == pytest.approx(9, rel=0.01)  # one minute of ten is not known
+    assert found["service: success rate"].rps == pytest.approx(10, rel=0.02)  # ten seconds are not known
 
 
 async def test_a_release_in_between_is_counted_under_both_revisions() -> None:
@@ -92,6 +97,22 @@ async def test_a_release_in_between_is_counted_under_both_revisions() -> None:
 
     found = await demand(released, SPEC)
     assert found["service: success rate"].rps == pytest.approx(10, rel=0.01)
+
+
+async def test_a_latency_bucket_that_nobody_has_tells_nothing_of_its_gate() -> None:
+    found = await demand(lambda at: [s for s in steady(at) if s.labels.get("le") != "500.0"], SPEC)
+    assert set(found) == {"service: success rate"}
+
+
+async def test_the_gates_carry_what_the_past_tells_of_bursts() -> None:
+    def bursts(at: float) -> list[Series]:
+        spells = math.floor((at - NOW + 3600) / 100)
+        return Load(sent=10 * (at - NOW + 3600), failed=50.0 * spells).series(at_client("s1"), at)
+
+    readings = Readings(History(bursts), VirtualClock(), SCRAPE)
+    (gate, _), found = await measured(readings, SPEC, SHOP, TEN)
+    assert gate.promise.icc == found["service: success rate"].icc
+    assert 0.3 < gate.promise.icc < 0.6
 
 
 async def test_routes_are_counted_at_the_servers_and_one_without_requests_has_no_demand() -> None:

@@ -8,7 +8,7 @@ import pytest
 from canary.core import decide as deciding
 from canary.core import starting
 from canary.core.book import MOST_PODS, Manner
-from canary.core.counts import Counts, Version
+from canary.core.counts import Counts, Version, What
 from canary.core.decide import decide, questions
 from canary.core.decision import Scale, SetWeights
 from canary.core.facts import Facts
@@ -71,7 +71,7 @@ def test_only_so_many_pods_are_told_apart() -> None:
     (gate,) = gates(a_spec(), ())
     counts = Counts()
     for number in range(MOST_PODS + 5):
-        counts.pods["", f"c2-{number}"] = [1.0, 0.0]
+        counts.pods[Version.CANARY, f"c2-{number}"].sums[Version.CANARY, "", What.ANSWERED] = 1.0
     book = a_book(counts, counts, of=(gate,))
     assert len(book.pods) == MOST_PODS
     assert set(book.pods.values()) == {(2.0, 0.0)}

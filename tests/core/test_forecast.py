@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from canary.core.forecast import Demand, Outlook, forecast
+from canary.core.demand import Demand
+from canary.core.forecast import Outlook, forecast
 from canary.core.gates import gates
 from canary.core.manifest import parse_spec
 from tests.canaries import a_canary, a_route, with_gates

@@ -9,14 +9,16 @@ from canary.core.book import Tally
 from canary.core.counters import Counters, Series
 from canary.core.decide import questions
 from canary.core.decision import Decision
-from canary.core.questions import Bounds, FindBounds, ReadCounters, Reading, Unanswered
+from canary.core.demand import Demand
+from canary.core.questions import Bounds, FindBounds, History, ReadCounters, ReadHistory, Reading, Unanswered
 from canary.core.snapshot import Snapshot, Wiring
 from canary.core.status import Phase, Reason
-from tests.build import CALM, DOWN, JUDGED, NOW, TICK, a_book, a_snapshot, a_split, a_status, tick
+from tests.build import CALM, DOWN, JUDGED, NOW, TICK, a_book, a_snapshot, a_split, a_status, canary, tick
 from tests.load import BEFORE, BOUNDS, SCRAPED, Load, a_reading, at_client, at_server, read_before, since
 
 LATENCY = {"gates": {"successRate": {"min": "99%"}, "latency": {"p99": "300ms"}}}
 ROUTED = {"gates": {"successRate": {"min": "99%"}, "routes": [{"name": "GET /", "successRate": {"min": "99%"}}]}}
+LEARNED = History(demand={JUDGED: Demand(rps=10.0, failure=0.001, icc=0.05)})
 MORE = since(c2=Load(sent=50, failed=1), s1=Load(sent=450))
 
 
@@ -76,6 +78,33 @@ class TestAsking:
         seen = a_snapshot(spec=LATENCY)
         decided = tick(seen, bounds=answer)
         assert any(isinstance(q, FindBounds) for q in questions(replace(seen, status=decided.status)))
+
+    def test_for_stable_s_past_until_it_is_known_and_never_after_the_first_step(self) -> None:
+        begun = a_snapshot(a_status(Phase.PROGRESSING, 0))
+        assert asks_for_the_past(begun)
+        waiting = replace(begun, canary=canary(pods=()))
+        assert asks_for_the_past(replace(waiting, status=tick(waiting, history=DOWN).status))
+        learned = tick(begun, history=LEARNED)
+        assert learned.save
+        assert learned.status.rollout is not None
+        assert learned.status.rollout.learned == LEARNED.demand
+        assert not asks_for_the_past(replace(begun, status=learned.status))
+        assert not asks_for_the_past(a_snapshot(a_status(Phase.PROGRESSING, 100)))
+        assert not asks_for_the_past(a_snapshot(a_status(Phase.IDLE, 0)))
+
+    def test_an_outage_of_the_past_does_not_keep_a_release_from_its_first_step(self) -> None:
+        begun = a_snapshot(a_status(Phase.PROGRESSING, 0))
+        assert tick(begun, history=DOWN).status.weight == tick(begun, history=LEARNED).status.weight == 100
+
+    def test_for_the_past_at_the_bounds_that_a_proxy_has_until_it_is_known_which_exist(self) -> None:
+        begun = a_snapshot(a_status(Phase.PROGRESSING, 0), spec=LATENCY)
+        (asked,) = (q for q in questions(begun) if isinstance(q, ReadHistory))
+        assert asked.scope.bounds == {300.0}
+        assert [gate.over for gate in asked.gates] == [None, 300.0]
+
+
+def asks_for_the_past(seen: Snapshot) -> bool:
+    return any(isinstance(q, ReadHistory) for q in questions(seen))
 
 
 class TestCounting:

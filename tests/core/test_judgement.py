@@ -23,8 +23,13 @@ def at(place: str, canary: tuple[float, float], stable: tuple[float, float], *po
         made.sums[version, place, What.ANSWERED] = requests
         made.sums[version, place, What.FAILED] = failures
     for number, (requests, failures) in enumerate(pods):
-        made.pods[place, f"c2-{number}"] = [requests, failures]
+        made.pods[Version.CANARY, f"c2-{number}"] = a_pod(place, requests, failures)
     return made
+
+
+def a_pod(place: str, requests: float, failures: float) -> Counts:
+    its = {What.ANSWERED: requests, What.FAILED: failures}
+    return Counts(sums={(Version.CANARY, place, what): value for what, value in its.items()})
 
 
 def both(*parts: Counts) -> Counts:
@@ -128,7 +133,7 @@ def test_a_pod_is_named_when_it_has_most_of_the_failures(pods: list[tuple[float,
 def test_a_pod_with_a_label_without_end_floods_no_message() -> None:
     (gate,) = gates(a_spec(), ())
     counted = at("", (20, 10), (100, 0), (10, 10), (10, 0))
-    counted.pods["", "ü" * 10_000] = [100, 100]
+    counted.pods[Version.CANARY, "ü" * 10_000] = a_pod("", 100, 100)
     told = describe(gate, a_book(counted, of=(gate,)))
     assert "pod üüü" in told
     assert len(told) < 600

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from canary.core.decide import questions
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
-from canary.core.gates import gates
+from canary.core.demand import Demand
+from canary.core.history import armed_gates
 from canary.core.manifest import as_object, last_valid, parse_spec, placeholder
 from canary.core.promotion import promoted
 from canary.core.questions import (
@@ -22,8 +23,10 @@ from canary.core.questions import (
     CallGate,
     FindBounds,
     GateReply,
+    History,
     Question,
     ReadCounters,
+    ReadHistory,
     Unanswered,
 )
 from canary.core.record import parse_status, render_status
@@ -38,6 +41,7 @@ from tests.core.mesh import RATE, Mesh
 from tests.load import BOUNDS, SCRAPED
 
 KEY = Key("shop", "web")
+PAST = History(demand={"service: success rate": Demand(rps=10.0, failure=0.001, icc=0.01)})
 
 
 class Crash(Exception):
@@ -154,6 +158,8 @@ class World:
         match question:
             case ReadCounters(at=at, scope=scope):
                 return self.mesh.read(self.prometheus if at is None else at, scope.bounds, past=at is not None)
+            case ReadHistory():
+                return Unanswered(detail="503") if self.mesh.mode == "down" else PAST
             case FindBounds():
                 return Unanswered(detail="503") if self.mesh.mode == "down" else Bounds(bounds=BOUNDS)
             case CallGate(webhook=hook):
@@ -165,7 +171,7 @@ class World:
         """PUT the status. Raises Conflict where someone wrote since `version`."""
         if version != self.version:
             raise Conflict("the Canary changed")
-        shown = gates(seen.spec, decision.status.book.bounds)
+        shown = armed_gates(seen.spec, decision.status)
         self.stored = json.dumps(render_status(decision.status, decision.judgement, shown))
         self.version += 1
 

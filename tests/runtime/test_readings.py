@@ -2,19 +2,22 @@
 
 import asyncio
 import gc
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from canary.core.counters import Series
-from canary.core.questions import Bounds, FindBounds, ReadCounters, Reading, Scope
+from canary.core.counters import Sample, Series
+from canary.core.gates import gates
+from canary.core.history import WINDOW
+from canary.core.questions import Bounds, FindBounds, History, ReadCounters, ReadHistory, Reading, Scope
 from canary.core.spec import Side
 from canary.errors import MetricsUnreachable
-from canary.runtime.readings import GATHER, MOST_SCOPES, RESYNC, SETTLE, Readings
+from canary.runtime.readings import GATHER, GLANCE, MOST_SCOPES, PIECE, RESYNC, SETTLE, Readings
 from tests.runtime.virtual import VirtualClock, pass_time
-from tests.runtime.world import PROMETHEUS, SCRAPE, Prometheus
+from tests.runtime.world import PROMETHEUS, SCRAPE, Prometheus, a_spec
 
 AT_CLIENT = ["request_total", "response_total"]
 AT_ROUTES = ["route_request_total", "route_response_total"]
@@ -32,7 +35,9 @@ def a_scope(name: str = "web", **fields: object) -> Scope:
     return replace(least, **fields)  # type: ignore[arg-type]
 
 
-def at_client(leaf: str = "web-stable", namespace: str = "town", **more: str) -> Series:
+def at_client(
+    leaf: str = "web-stable", namespace: str = "town", samples: tuple[Sample, ...] = ((1.0, 5.0),), **more: str
+) -> Series:
     labels = {
         "__name__": "response_total",
         "direction": "outbound",
@@ -40,7 +45,7 @@ def at_client(leaf: str = "web-stable", namespace: str = "town", **more: str) ->
         "dst_service": leaf,
         "instance": "client",
     }
-    return Series({**labels, **more}, ((1.0, 5.0),))
+    return Series({**labels, **more}, samples)
 
 
 def at_server(deployment: str = "web-v1", name: str = "response_total", **more: str) -> Series:
@@ -227,6 +232,54 @@ class TestTime:
         assert (reading.at, len(reading.series)) == (1234.5, 1)
         assert {at for _, at in prometheus.asked} == {1234.5}
         assert prometheus.syncs == 0
+
+
+class TestHistory:
+    async def test_the_past_is_read_in_pieces_whose_ticks_miss_nothing(
+        self, readings: Readings, prometheus: Prometheus
+    ) -> None:
+        prometheus.series = [at_client(dst_pod_template_hash="s1", samples=a_past(prometheus, 10.0))]
+        found = await readings.history(a_history())
+        (demand,) = found.demand.values()
+        assert demand.rps == pytest.approx(10, rel=0.01)
+        assert len(prometheus.asked) == 2 * math.ceil(181 / PIECE)
+        assert all("canary" not in query for query, _ in prometheus.asked)
+
+    async def test_a_long_look_is_joined_by_the_next_tick(self, readings: Readings, prometheus: Prometheus) -> None:
+        prometheus.pause = GLANCE / 4
+        with pytest.raises(MetricsUnreachable, match="still being read"):
+            await readings.history(a_history())
+        await pass_time(2 * GLANCE)
+        asked = len(prometheus.asked)
+        assert await readings.history(a_history()) == History(demand={})
+        assert len(prometheus.asked) == asked == 4 * math.ceil(181 / PIECE)
+
+    async def test_a_look_that_failed_is_begun_anew(self, readings: Readings, prometheus: Prometheus) -> None:
+        prometheus.errors[""] = MetricsUnreachable("it is down")
+        with pytest.raises(MetricsUnreachable, match="it is down"):
+            await readings.history(a_history())
+        del prometheus.errors[""]
+        assert await readings.history(a_history()) == History(demand={})
+
+    async def test_what_nobody_came_for_is_dropped(self, readings: Readings, prometheus: Prometheus) -> None:
+        prometheus.pause = GLANCE
+        with pytest.raises(MetricsUnreachable, match="still being read"):
+            await readings.history(a_history("shop"))
+        await pass_time(40 * GLANCE)
+        prometheus.pause, asked = 0.0, len(prometheus.asked)
+        await readings.history(a_history("web"))
+        await readings.history(a_history("shop"))
+        assert len(prometheus.asked) == asked + 2 * 4 * math.ceil(181 / PIECE)
+
+
+def a_history(name: str = "web") -> ReadHistory:
+    return ReadHistory(scope=a_scope(name), gates=gates(a_spec(), ()), window=WINDOW)
+
+
+def a_past(prometheus: Prometheus, rps: float) -> tuple[tuple[float, float], ...]:
+    """Scrape every ten seconds for an hour."""
+    now = asyncio.get_running_loop().time() + prometheus.ahead
+    return tuple((now - 10 * left, rps * 10 * (360 - left)) for left in range(360, -1, -1))
 
 
 class TestErrors:

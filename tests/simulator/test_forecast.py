@@ -4,7 +4,8 @@ from statistics import mean, median
 
 import pytest
 
-from canary.core.forecast import Demand, forecast
+from canary.core.demand import Demand
+from canary.core.forecast import forecast
 from canary.core.gates import gates
 from canary.core.manifest import parse_spec
 from canary.simulator.rollout import play

@@ -1,0 +1,130 @@
+"""What stable's past says of each gate: its traffic, what share of it breaks the promise, and whether in bursts.
+
+Counters are folded as in a rollout, tick by tick and pod by pod (statistics.md §3(g)). Read once when a rollout begins,
+by the runtime's readings, and by `canary forecast`. Nothing here decides.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeAlias
+
+from canary.core import counters as counting
+from canary.core.counters import Counters, Increment, Series
+from canary.core.counts import Counts, Revisions, Version, at_client, count
+from canary.core.demand import Demand
+from canary.core.gates import Gate, Metric, gates
+from canary.core.questions import Scope
+from canary.core.spec import CanarySpec
+from canary.core.statistics import FEWEST_CELLS, icc_moment
+from canary.core.status import CanaryStatus
+
+WINDOW = timedelta(minutes=30)
+TICK = timedelta(seconds=10)
+FLOOR = 0.002
+"""The least correlation that a past can show: half an hour without a burst does not rule them out."""
+
+Cell: TypeAlias = tuple[float, float]
+"""Requests and failures of one tick."""
+
+
+def armed_gates(spec: CanarySpec, status: CanaryStatus) -> tuple[Gate, ...]:
+    """List the gates as a rollout judges by them: with what was learned when it began, fixed for all of it."""
+    rollout = status.rollout
+    learned = {} if rollout is None or rollout.learned is None else rollout.learned
+    return gates(spec, status.book.bounds, correlations(learned))
+
+
+def correlations(learned: Mapping[str, Demand]) -> tuple[tuple[str, float], ...]:
+    """List the gates of which the correlation is known."""
+    return tuple((name, demand.icc) for name, demand in learned.items() if demand.icc is not None)
+
+
+@dataclass(slots=True)
+class _Lately:
+    """What one gate saw: in all, in each tick, and in each tick of each pod."""
+
+    requests: float = 0.0
+    failures: float = 0.0
+    ticks: list[Cell] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+
+
+class Ticks:
+    """What some gates saw of stable, tick by tick."""
+
+    def __init__(self, judged: Sequence[Gate]) -> None:
+        self._seen = {gate: _Lately() for gate in judged}
+        self._cut: set[tuple[str, float]] = set()
+
+    def add(self, parts: Sequence[Counts]) -> None:
+        """Take in the counts of one tick, of each revision of stable."""
+        for gate, lately in self._seen.items():
+            sums = [counts.failing(gate, Version.STABLE) for counts in parts]
+            requests, failures = sum(n for n, _ in sums), sum(f for _, f in sums)
+            lately.requests += requests
+            lately.failures += failures
+            lately.ticks.append((requests, failures))
+            lately.cells += [its.failing(gate, Version.STABLE) for counts in parts for its in counts.pods.values()]
+        self._cut |= {(place, bound) for counts in parts for _, place, bound in counts.fast}
+
+    def demand(self, seconds: float) -> dict[str, Demand]:
+        """Give what each gate saw in so many seconds, as far as it had requests."""
+        return {
+            gate.name: Demand(
+                rps=lately.requests / seconds,
+                failure=lately.failures / lately.requests,
+                icc=correlation(lately.ticks, lately.cells),
+            )
+            for gate, lately in self._seen.items()
+            if lately.requests > 0 and self._was_cut(gate)
+        }
+
+    def _was_cut(self, gate: Gate) -> bool:
+        """Tell whether there was the latency bucket that the gate is judged at: some installations keep only a few."""
+        return gate.metric is not Metric.LATENCY or gate.over is None or (gate.place, gate.over) in self._cut
+
+
+class Past:
+    """Folds readings of stable, of whatever revision it was, in the order of time."""
+
+    def __init__(self, judged: Sequence[Gate], scope: Scope) -> None:
+        self._scope, self._ticks = scope, Ticks(judged)
+        self._counters = Counters.fresh()
+        self._since, self._until = math.inf, -math.inf
+
+    def take(self, at: float, series: Sequence[Series]) -> None:
+        """Take in a reading at `at` (Unix seconds); the first one tells only where the counters stood."""
+        first = self._until == -math.inf
+        self._counters, increments = counting.advance(self._counters, series, at=at, born={})
+        if self._since == math.inf and series:
+            self._since = at if first else min(one.samples[0][0] for one in series)
+        self._until = at
+        if not first:
+            client = at_client(series, self._scope)
+            parts = self._by_revision(increments)
+            self._ticks.add([count(part, self._scope, own, client=client) for own, part in parts])
+
+    def demand(self) -> dict[str, Demand]:
+        """Give what each gate saw; rates are over the time in which Prometheus knew the service."""
+        return self._ticks.demand(self._until - self._since)
+
+    def _by_revision(self, increments: Iterable[Increment]) -> list[tuple[Revisions, list[Increment]]]:
+        parts: dict[str, list[Increment]] = {}
+        for one in increments:
+            revision = one.labels.get("dst_pod_template_hash") or one.labels.get("pod_template_hash", "")
+            parts.setdefault(revision, []).append(one)
+        return [(Revisions(stable=revision, canary=""), part) for revision, part in parts.items() if revision]
+
+
+def correlation(ticks: Sequence[Cell], cells: Sequence[Cell]) -> float | None:
+    """Learn how far requests fail together: within a tick of a pod where pods have the traffic for it, else in a tick.
+
+    A burst of one pod is what a canary of one pod would be condemned for, and the side's sum would thin it out.
+    """
+    if sum(n >= 2 for n, _ in ticks) < FEWEST_CELLS:  # noqa: PLR2004 - one request is no pair
+        return None
+    found = icc_moment(cells)
+    found = icc_moment(ticks) if found is None else found
+    return None if found is None else max(FLOOR, found)

@@ -1,0 +1,57 @@
+"""What Prometheus has of stable from before the release: drawn as the rest is, and folded by the shipped code."""
+
+from random import Random
+from typing import TypeAlias
+
+from canary.core.counts import SERVICE, Counts, Version, What
+from canary.core.history import TICK, Ticks
+from canary.core.questions import History, ReadHistory
+from canary.simulator.draws import binomial
+from canary.simulator.mesh import Mesh, Tally
+from canary.simulator.scenario import Scenario
+
+ALONE = {"stable": ("stable-old", False)}
+PODS = 4
+Values: TypeAlias = tuple[float, float, float, float]
+
+
+def look_back(scenario: Scenario, question: ReadHistory, rng: Random) -> History:
+    """Let the old release serve for the question's window, ended when the release was shipped."""
+    mesh, ticks = Mesh(scenario, rng, -question.window.total_seconds()), Ticks(question.gates)
+    before: dict[str, Values] = {}
+    while mesh.now < 0:
+        mesh.pass_time(mesh.now + TICK.total_seconds(), 0, ALONE)
+        now = {place: tally.values() for (_, _, place), tally in mesh.totals.items()}
+        counts = Counts()
+        for place, values in now.items():
+            gained = [round(a - b) for a, b in zip(values, before.get(place, Tally().values()), strict=True)]
+            _spread(counts, place, gained, mesh, question.scope.bounds)
+        ticks.add([counts])
+        before = now
+    return History(demand=ticks.demand(question.window.total_seconds()))
+
+
+def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: frozenset[float]) -> None:
+    """Let each pod answer an equal part by chance; failures that come in groups stay together in one."""
+    _, good, failed, fast = gained
+    group = mesh.scenario.clusters
+    groups = [group] * (failed // group) + [1] * (failed % group)
+    hit = [0] * PODS
+    for size in groups:
+        hit[mesh.rng.randrange(PODS)] += size
+    slow = good - fast
+    for pod in range(PODS):
+        its_good, its_slow = (binomial(mesh.rng, left, 1 / (PODS - pod)) for left in (good - slow, slow))
+        good, slow = good - its_good - its_slow, slow - its_slow
+        for sums in (counts, counts.pods[Version.STABLE, str(pod)]):
+            for where in {SERVICE, place}:
+                _add(sums, where, (its_good + its_slow, hit[pod], its_good), bounds)
+
+
+def _add(counts: Counts, where: str, values: tuple[int, int, int], bounds: frozenset[float]) -> None:
+    good, failed, fast = values
+    counts.sums[Version.STABLE, where, What.ANSWERED] += good + failed
+    counts.sums[Version.STABLE, where, What.FAILED] += failed
+    counts.sums[Version.STABLE, where, What.TIMED] += good
+    for bound in bounds:
+        counts.fast[Version.STABLE, where, bound] += fast

@@ -1,0 +1,153 @@
+"""What stable's past tells: how much traffic, how much of it fails, and whether it fails in bursts."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canary.core.counters import Series
+from canary.core.demand import Demand
+from canary.core.gates import gates
+from canary.core.history import FLOOR, Past, armed_gates, correlation
+from canary.core.intake import scope_for
+from canary.core.record import parse_status, render_status
+from canary.core.statistics import icc_moment
+from canary.core.status import Phase
+from tests.build import JUDGED, a_spec, a_status
+from tests.load import SCRAPED, Load, at_client, at_server
+
+REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "gates.py"
+EVEN = [(100.0, 1.0)] * 60
+BURSTS = [(100.0, 50.0 if tick % 10 == 0 else 0.0) for tick in range(60)]
+PODS = st.lists(st.tuples(st.integers(0, 500), st.floats(0, 1)), max_size=80).map(
+    lambda cells: [(float(n), float(round(n * share))) for n, share in cells]
+)
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    if not REFERENCE.exists():
+        pytest.skip("the reference implementation is not beside this repository")
+    spec = importlib.util.spec_from_file_location("reference_gates", REFERENCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestCorrelation:
+    @given(cells=PODS)
+    def test_equals_the_reference(self, reference: ModuleType, cells: list[tuple[float, float]]) -> None:
+        found, wanted = icc_moment(cells), reference.icc_moment(cells)
+        assert found == (None if wanted is None else pytest.approx(wanted, abs=1e-9))
+
+    @pytest.mark.parametrize(
+        ("cells", "icc"),
+        [
+            pytest.param(EVEN, 0.0, id="never twice as many as usual"),
+            pytest.param([(100.0, 100.0 if t == 3 else 0.0) for t in range(60)], 1.0, id="a tick fails as a whole"),
+            pytest.param(BURSTS, 0.4726, id="bursts of half of the requests"),
+            pytest.param(BURSTS[:19], None, id="too few ticks"),
+            pytest.param([(100.0, 0.0)] * 56 + [(100.0, 1.0)] * 4, None, id="too few failures"),
+            pytest.param([(1.0, 1.0)] * 60, None, id="single requests"),
+            pytest.param([(10.0, 10.0)] * 60, None, id="nothing but failures"),
+            pytest.param([], None, id="no past"),
+        ],
+    )
+    def test_of_a_tick_s_requests(self, cells: list[tuple[float, float]], icc: float | None) -> None:
+        assert icc_moment(cells) == (None if icc is None else pytest.approx(icc, abs=1e-3))
+
+    def test_has_a_floor(self) -> None:
+        assert correlation(EVEN, EVEN) == FLOOR
+
+    def test_is_that_of_a_pod_where_pods_have_the_traffic(self) -> None:
+        pods = [(25.0, 25.0 if tick % 10 == 0 and pod == 0 else 0.0) for tick in range(60) for pod in range(4)]
+        side = [(100.0, 25.0 if tick % 10 == 0 else 0.0) for tick in range(60)]
+        assert correlation(side, pods) == pytest.approx(1.0)
+        assert correlation(side, [(1.0, 0.0)] * 240) == icc_moment(side)
+
+    def test_wants_twenty_ticks_however_many_pods_there_are(self) -> None:
+        assert correlation(BURSTS[:10], BURSTS) is None
+
+
+def read(past: Past, ticks: int, *, failing: str = "", bounds: tuple[float, ...] = ()) -> None:
+    """Let two pods take 50 requests each in a tick; of one of them, every tenth tick fails as a whole."""
+    for tick in range(ticks + 1):
+        series: list[Series] = []
+        for pod in ("s1-0", "s1-1"):
+            failed = 50.0 * (tick // 10) if pod == failing else 0.0
+            labels = {**at_client("s1"), "dst_pod": pod}
+            series += Load(sent=50.0 * tick, failed=failed).series(labels, SCRAPED + 10 * tick, bounds)
+        past.take(SCRAPED + 10 * tick, series)
+
+
+def a_past() -> Past:
+    judged = gates(a_spec(), ())
+    return Past(judged, scope_for(a_spec(), "shop", ()))
+
+
+class TestPast:
+    def test_counts_each_tick_of_each_pod(self) -> None:
+        past = a_past()
+        read(past, 60, failing="s1-1")
+        found = past.demand()[JUDGED]
+        assert (found.rps, found.failure) == pytest.approx((10, 0.05))
+        assert found.icc == pytest.approx(1.0)
+
+    def test_knows_no_gate_that_had_no_requests(self) -> None:
+        past = a_past()
+        read(past, 0)
+        assert past.demand() == {}
+        for tick in range(30):
+            past.take(SCRAPED + 10 * tick, [])
+        assert past.demand() == {}
+
+    def test_is_read_at_the_servers_where_no_client_is_scraped(self) -> None:
+        past = a_past()
+        for tick in range(4):
+            past.take(SCRAPED + 10 * tick, Load(sent=50.0 * tick).series(at_server("s1"), SCRAPED + 10 * tick))
+        assert past.demand()[JUDGED].rps == pytest.approx(5)
+
+    def test_of_a_series_without_a_revision_tells_nothing(self) -> None:
+        past = a_past()
+        for tick in range(4):
+            labels = {k: v for k, v in at_client("s1").items() if k != "dst_pod_template_hash"}
+            past.take(SCRAPED + 10 * tick, Load(sent=50.0 * tick).series(labels, SCRAPED + 10 * tick))
+        assert past.demand() == {}
+
+
+def test_a_rollout_counts_by_what_was_learned_when_it_began() -> None:
+    demand = {JUDGED: Demand(rps=10.0, failure=0.001, icc=0.0625), "GET /: success rate": Demand(rps=1.0, failure=0.0)}
+    status = a_status(Phase.PROGRESSING, 100)
+    assert status.rollout is not None
+    knowing = replace(status, rollout=replace(status.rollout, learned=demand))
+    assert [gate.promise.icc for gate in armed_gates(a_spec(), knowing)] == [0.0625]
+    assert [gate.promise.icc for gate in armed_gates(a_spec(), status)] == [0.01]
+    read_back = parse_status(render_status(knowing)).rollout
+    assert read_back is not None
+    assert read_back.learned == demand
+    assert parse_status(render_status(status)).rollout == status.rollout
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"requestsPerSecond": 0, "failure": 0.1}, id="no requests"),
+        pytest.param({"requestsPerSecond": 5, "failure": 1.5}, id="more failures than requests"),
+        pytest.param({"requestsPerSecond": "5"}, id="no number"),
+        pytest.param("?", id="no object"),
+    ],
+)
+def test_what_no_past_can_have_told_is_left_out(fields: object) -> None:
+    record = render_status(a_status(Phase.PROGRESSING, 100))
+    rollout = record["rollout"]
+    assert isinstance(rollout, dict)
+    rollout["learned"] = {JUDGED: fields, "kept": {"requestsPerSecond": 5, "failure": 0.1, "icc": 7}}
+    read_back = parse_status(record).rollout
+    assert read_back is not None
+    assert read_back.learned == {"kept": Demand(rps=5.0, failure=0.1)}
