@@ -14,6 +14,7 @@ from typing import Self, cast
 from canary.adapters.api import Json
 from canary.errors import CanaryError, NotFound
 from canary.lab import seed
+from canary.lab.fields import rows, text
 from canary.lab.lab import Lab, LabSettings
 from canary.lab.realplane import RealPlane
 from canary.lab.truth import Tally
@@ -60,20 +61,32 @@ class Ground(Stage):
     async def trial(self, name: str, outcome: Outcome, rps: float) -> AsyncIterator["Trial"]:
         """Make the namespace, its traffic, the proxies and the watch of the weights; no controller runs yet."""
         namespace = name.replace("_", "-") + self.suffix
-        await self.lab.apply(seed.yamtam(namespace=namespace, rps=rps))
-        trial = Trial(self, namespace, outcome)
-        await trial.until(trial.serving, "the pods to serve", within=90)
-        metrics = MetricsProxy([self.lab.prometheus.url])
-        api = ApiProxy(self.lab.kubeconfig, self.home / f"{namespace}.kubeconfig")
-        async with api.running() as trial.proxy, metrics.running() as trial.prometheus:
-            trial.first = trial.another("first")
-            async with Weights(trial, STEPS, 3.0).watched() as trial.weights, trial.books():
-                try:
-                    yield trial
-                finally:
-                    trial.measure()
-                    for controller in trial.controllers:
-                        await controller.stop()
+        try:
+            await self.lab.apply(seed.yamtam(namespace=namespace, rps=rps))
+            trial = Trial(self, namespace, outcome)
+            await trial.until(trial.serving, "the pods to serve", within=90)
+            metrics = MetricsProxy([self.lab.prometheus.url])
+            api = ApiProxy(self.lab.kubeconfig, self.home / f"{namespace}.kubeconfig")
+            async with api.running() as trial.proxy, metrics.running() as trial.prometheus:
+                trial.first = trial.another("first")
+                async with Weights(trial, STEPS, 3.0).watched() as trial.weights, trial.books():
+                    try:
+                        yield trial
+                    finally:
+                        trial.measure()
+                        for controller in trial.controllers:
+                            await controller.stop()
+        finally:
+            await self._clear(namespace)
+
+    async def _clear(self, namespace: str) -> None:
+        """Leave nothing that the next trials pay for: no traffic, and no namespace that waits for a controller."""
+        canaries = f"/apis/canary.dev/v1alpha1/namespaces/{namespace}/canaries"
+        for canary in rows(await self.lab.api.get(canaries), "items"):
+            with contextlib.suppress(NotFound):
+                await self.lab.api.patch(
+                    f"{canaries}/{text(canary, 'metadata', 'name')}", {"metadata": {"finalizers": None}}
+                )
         with contextlib.suppress(NotFound):  # a row may have deleted it
             await self.lab.api.delete(f"/api/v1/namespaces/{namespace}")
 
