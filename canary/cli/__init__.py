@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "check": ("check", "Validate Canaries in files, without a cluster."),
         "simulate": ("simulate", "Play rollouts on a virtual clock, without a cluster."),
         "backtest": ("backtest", "Replay the gates over a recorded past."),
+        "calibrate": ("calibrate", "Say how often decisions would be wrong, and how long they would take."),
         "forecast": ("forecast", "Say how long a rollout will take at today's traffic."),
         "start": ("start", "Ship an image into the canary Deployment and print the rollout's id."),
         "status": ("status", "Show Canaries and what their rollouts wait for."),

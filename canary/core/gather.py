@@ -23,7 +23,7 @@ def gather(seen: Snapshot, answers: Answers) -> Facts:
         return Facts(seen=seen, status=status, counters=None)
     status = replace(status, book=replace(status.book, waited=status.book.waited + seen.elapsed.total_seconds()))
     facts = Facts(seen=seen, status=status, counters=seen.counters, replies=_replies(answers))
-    facts = _timed(take_in(with_changes(with_history(with_bounds(facts, answers), answers)), answers))
+    facts = timed(take_in(with_changes(with_history(with_bounds(facts, answers), answers)), answers))
     judgement = judge(facts.status.book, armed_gates(seen.spec, facts.status), seen.spec)
     return replace(facts, judgement=judgement)
 
@@ -36,7 +36,7 @@ def _replies(answers: Answers) -> dict[WebhookKind, list[tuple[str, GateReply | 
     return replies
 
 
-def _timed(facts: Facts) -> Facts:
+def timed(facts: Facts) -> Facts:
     """Add the time since the last look to what it counts for."""
     seen, status, rollout = facts.seen, facts.status, facts.rollout
     elapsed, none = seen.elapsed, timedelta()

@@ -7,7 +7,7 @@ client's proxy counts (and, for routes, the servers'), so that the shipped code 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 from canary.core.counters import Series
 from canary.core.questions import Reading, Scope
@@ -17,6 +17,12 @@ from canary.simulator.scenario import Release, Scenario
 
 EPOCH: Final = 1_700_000_000.0  # when the virtual clock stands at 0, in Unix seconds
 STEP: Final = 10.0  # seconds for which the chances of one draw stay as they are, at most
+MEMORY: Final = 60  # scrapes kept for a side whose counters come late
+
+Place: TypeAlias = tuple[str, str, str]
+"""Side ("stable", "canary"), revision and route, "" being none of them."""
+Values: TypeAlias = tuple[float, float, float, float]
+Sample: TypeAlias = tuple[tuple[Place, Values], ...]
 
 
 @dataclass(slots=True)
@@ -28,15 +34,14 @@ class Tally:
     hanging: int = 0
     slow: int = 0
 
-    def values(self) -> tuple[float, float, float, float]:
+    def values(self) -> Values:
         """Give sent, succeeded, failed, and in time."""
         answered = self.sent - self.hanging
         good = answered - self.failed
         return float(self.sent), float(good), float(self.failed), float(max(0, good - self.slow))
 
 
-Totals = dict[tuple[str, str, str], Tally]
-"""By side ("stable", "canary"), revision and route, "" being none of them."""
+Totals: TypeAlias = dict[Place, Tally]
 
 
 @dataclass(slots=True)
@@ -51,8 +56,10 @@ class Mesh:
     """Requests that failed or hung because they went to the new release and not to the old one."""
     sent: int = 0
     """Requests that went to the new release."""
-    _scraped: tuple[float, tuple[tuple[tuple[str, str, str], tuple[float, float, float, float]], ...]] = (0.0, ())
+    _scraped: tuple[float, Sample] = (0.0, ())
+    _past: list[tuple[float, Sample]] = field(default_factory=list)
     _spells: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
+    _unsteady: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def pass_time(self, until: float, weight: int, serving: Mapping[str, tuple[str, bool]]) -> None:
         """Send requests until then. `serving`: which revision answers on a side, and whether it is the new release."""
@@ -71,6 +78,21 @@ class Mesh:
         if self.scenario.missed and self.rng.random() < self.scenario.missed:
             return
         self._scraped = (self.now, tuple((key, tally.values()) for key, tally in self.totals.items()))
+        late = {"stable": self.scenario.stable.late, "canary": self.scenario.canary.late}
+        if any(late.values()):
+            self._past = [*self._past, self._scraped][-MEMORY:]
+            self._scraped = (self.now, tuple(self._delayed(late)))
+
+    @property
+    def sample(self) -> Sample:
+        """The counters as of the last scrape."""
+        return self._scraped[1]
+
+    def _delayed(self, late: Mapping[str, float]) -> Iterable[tuple[Place, Values]]:
+        """Show each side as it was when its own counters were taken."""
+        for side, seconds in late.items():
+            before = [sample for at, sample in self._past if at <= self.now - seconds]
+            yield from (row for row in (before[-1] if before else ()) if row[0][0] == side)
 
     def read(self, scope: Scope) -> Reading:
         """Answer a query: the counters as of the last scrape."""
@@ -118,11 +140,23 @@ class Mesh:
     def _failure(self, side: str, route: str, release: Release, *, new: bool) -> float:
         own = next((r.failure for r in self.scenario.routes if r.name == route and new), None)
         rate = release.failure if own is None or self.now < self.scenario.canary.after else own
-        rate += self.scenario.drift * max(0.0, self.now) / 3600
+        rate = (rate + self.scenario.drift * max(0.0, self.now) / 3600) * self._factor(side)
         for number, trouble in enumerate(self.scenario.troubles):
             if self._troubled(number, side if trouble.apart else ""):
                 rate = 1 - (1 - rate) * (1 - trouble.failure)
         return min(1.0, rate)
+
+    def _factor(self, side: str) -> float:
+        """Draw by how much a side's own rate differs from its mean just now."""
+        if not self.scenario.unsteady:
+            return 1.0
+        spell = self.now // STEP
+        begun, factor = self._unsteady.get(side, (spell - 1, 1.0))
+        if begun != spell:
+            shape = self.scenario.unsteady**-2
+            factor = self.rng.gammavariate(shape, 1 / shape)
+            self._unsteady[side] = (spell, factor)
+        return factor
 
     def _troubled(self, number: int, side: str) -> bool:
         trouble = self.scenario.troubles[number]
@@ -136,9 +170,7 @@ class Mesh:
         return drawn < trouble.share
 
 
-def _series(
-    seen: Iterable[tuple[tuple[str, str, str], tuple[float, float, float, float]]], scope: Scope, at: float
-) -> Iterable[Series]:
+def _series(seen: Iterable[tuple[Place, Values]], scope: Scope, at: float) -> Iterable[Series]:
     """Write counters as Prometheus returns them: the service's at the client, each route's at the servers."""
     service: dict[tuple[str, str], tuple[float, ...]] = {}
     for (side, revision, route), values in seen:

@@ -26,6 +26,8 @@ class Release:
     """Share of requests that never get an answer."""
     after: float = 0.0
     start: float = 5.0
+    late: float = 0.0
+    """Its proxies' counters are seen as they were so many seconds ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Scenario:
     troubles: tuple[Trouble, ...] = ()
     clusters: int = 1
     """Failures come in groups of so many."""
+    unsteady: float = 0.0
+    """Coefficient of variation of a side's own failure rate from one ten seconds to the next (gamma)."""
     drift: float = 0.0
     """What the failure rate of both sides gains in an hour."""
     missed: float = 0.0
@@ -79,6 +83,7 @@ def parse_scenario(document: Mapping[str, object]) -> Scenario:
         canary=_release(top.section("canary"), stable.failure),
         troubles=tuple(_trouble(row) for row in top.sections("troubles")),
         clusters=max(1, top.count("clusters") or 1),
+        unsteady=top.percent("unsteady", "0%", least=0.0, most=10.0),
         drift=_share(top, "drift"),
         missed=_share(top, "missed"),
         scrape=top.duration("scrape", "10s", least=timedelta(seconds=1)),
@@ -99,6 +104,7 @@ def _release(fields: Fields, failure: float) -> Release:
         hang=_share(fields, "hang"),
         after=_seconds(fields, "after", "0s"),
         start=_seconds(fields, "start", "5s"),
+        late=_seconds(fields, "late", "0s"),
     )
     fields.finish()
     return release

@@ -66,7 +66,7 @@ class Site:
 
     def tick(self) -> Decision:
         """Run one tick: see, ask, decide, save, perform."""
-        seen = self.ledger.recall(self._look(), self.mesh.now)
+        seen = self.ledger.recall(self.look(), self.mesh.now)
         decision = decide(seen, {question: self._answer(question) for question in questions(seen)})
         if decision.save:
             self.status = decision.status
@@ -105,7 +105,8 @@ class Site:
         sides = {"stable": self.stable.serving(now), "canary": self.canary.serving(now)}
         return {side: (revision, revision.endswith(NEW)) for side, revision in sides.items() if revision}
 
-    def _look(self) -> Snapshot:
+    def look(self) -> Snapshot:
+        """See as the cluster's adapter would."""
         now = self.mesh.now
         return Snapshot(
             key=self.key,

@@ -104,3 +104,32 @@ def test_prometheus_shows_the_last_scrape_only() -> None:
     assert reading.at == EPOCH + 15
     assert [samples[0][0] for samples in requests.values()] == [EPOCH + 10] * 2
     assert sum(samples[0][1] for samples in requests.values()) < sum(tally.sent for tally in mesh.totals.values())
+
+
+def scraped(mesh: Mesh, side: str) -> float:
+    return sum(values[0] for (at, _, _), values in mesh.sample if at == side)
+
+
+def test_counters_of_a_side_may_be_seen_late() -> None:
+    mesh = Mesh(Scenario(canary=Release(late=10.0)), Random(7), 0.0)
+    seen = []
+    for until in (10.0, 20.0, 30.0):
+        mesh.pass_time(until, 500, BOTH)
+        mesh.scrape()
+        seen.append((scraped(mesh, "canary"), scraped(mesh, "stable"), mesh.sent))
+    assert [canary for canary, _, _ in seen] == [0, seen[0][2], seen[1][2]]
+    assert all(stable > 0.8 * sent for _, stable, sent in seen)
+
+
+def test_a_side_s_own_rate_may_be_unsteady_without_being_another_on_average() -> None:
+    def totals(unsteady: float) -> list[int]:
+        failed = []
+        for seed in range(300):
+            mesh = Mesh(Scenario(stable=Release(failure=0.05), unsteady=unsteady), Random(seed), 0.0)
+            mesh.pass_time(10.0, 0, BOTH)
+            failed.append(sum(tally.failed for tally in mesh.totals.values()))
+        return failed
+
+    calm, wild = totals(0.0), totals(1.0)
+    assert sum(wild) == pytest.approx(sum(calm), rel=0.15)
+    assert max(wild) > 2 * max(calm)

@@ -16,12 +16,13 @@ def test_everything_can_be_said() -> None:
     document = {
         "traffic": 2.5,
         "stable": {"failure": "1%", "start": "2s"},
-        "canary": {"failure": "5%", "slow": "2%", "hang": "0.5%", "after": "3m", "start": "20s"},
+        "canary": {"failure": "5%", "slow": "2%", "hang": "0.5%", "after": "3m", "start": "20s", "late": "9s"},
         "troubles": [
             {"failure": "10%", "at": "2m", "lasts": "1m"},
             {"failure": "20%", "share": "2%", "apart": True},
         ],
         "clusters": 5,
+        "unsteady": "50%",
         "drift": "3%",
         "missed": "10%",
         "scrape": "15s",
@@ -30,12 +31,13 @@ def test_everything_can_be_said() -> None:
     assert parse_scenario(document) == Scenario(
         traffic=2.5,
         stable=Release(failure=0.01, start=2.0),
-        canary=Release(failure=0.05, slow=0.02, hang=0.005, after=180.0, start=20.0),
+        canary=Release(failure=0.05, slow=0.02, hang=0.005, after=180.0, start=20.0, late=9.0),
         troubles=(
             Trouble(failure=0.1, at=120.0, lasts=60.0),
             Trouble(failure=0.2, lasts=10.0, share=0.02, apart=True),
         ),
         clusters=5,
+        unsteady=0.5,
         drift=0.03,
         missed=0.1,
         scrape=timedelta(seconds=15),

@@ -1,0 +1,41 @@
+"""What an interval of the simulated mesh adds up to, as `core.counts` would sum it. Called by `trial`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from canary.core.counts import SERVICE, Counts, Version, What
+from canary.simulator.mesh import Mesh, Place, Values
+
+NOTHING: Final[Values] = (0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(slots=True)
+class Window:
+    """Counts what came since the last scrape; a scrape that failed adds nothing, and the next one all of it."""
+
+    mesh: Mesh
+    bounds: tuple[float, ...] = ()
+    """Latency bounds that gates ask for."""
+    _before: dict[Place, Values] = field(default_factory=dict)
+
+    def counts(self) -> Counts:
+        """Scrape, and sum the increments."""
+        self.mesh.scrape()
+        counts, sample = Counts(), dict(self.mesh.sample)
+        for place, values in sample.items():
+            before = self._before.get(place, NOTHING)
+            gained = tuple(now - then for now, then in zip(values, before, strict=True))
+            side, _, route = place
+            for name in {SERVICE, route}:
+                _add(counts, Version(side), name, gained, self.bounds)
+        self._before = sample
+        return counts
+
+
+def _add(counts: Counts, version: Version, place: str, gained: tuple[float, ...], bounds: Iterable[float]) -> None:
+    sent, good, failed, fast = gained
+    for what, value in ((What.SENT, sent), (What.ANSWERED, good + failed), (What.FAILED, failed), (What.TIMED, good)):
+        counts.sums[version, place, what] += value
+    for bound in bounds:
+        counts.fast[version, place, bound] += fast

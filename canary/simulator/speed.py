@@ -1,0 +1,45 @@
+"""How long one tick of a gate takes, and what its state is worth: the ninth target. Called by `report` and the bench.
+
+The only figure of a calibration that depends on the machine: the least of several measurements, for others only add.
+"""
+
+import timeit
+from dataclasses import dataclass
+from typing import Final
+
+from canary.core.eprocess import Evidence, Interval, Promise, against, alone, doubt, fold, passes
+
+REPEATS: Final = 7
+TICKS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """One gate's tick in microseconds, the numbers of its checkpoint, and whether that restores it without loss."""
+
+    tick: float
+    numbers: int
+    restored: bool
+
+
+def measure(promise: Promise) -> Speed:
+    """Time the folding and reading of an interval in the middle of a rollout."""
+    start = Evidence.fresh()
+    for failures in (0, 1, 0, 2):
+        start = fold(promise, start, _interval(failures))
+    intervals = [_interval(failures) for failures in (0, 1, 3, 0)]
+    kept = Evidence.from_numbers(start.numbers())
+    seconds = min(timeit.repeat(lambda: _ticks(promise, start, intervals), number=1, repeat=REPEATS))
+    return Speed(tick=1e6 * seconds / TICKS, numbers=len(start.numbers()), restored=kept == start)
+
+
+def _ticks(promise: Promise, start: Evidence, intervals: list[Interval]) -> None:
+    for number in range(TICKS):
+        evidence = fold(promise, start, intervals[number % len(intervals)])
+        against(promise, evidence), alone(evidence), doubt(evidence), passes(promise, evidence)
+
+
+def _interval(failures: int) -> Interval:
+    return Interval(
+        canary_requests=100, canary_failures=failures, stable_requests=900, stable_failures=failures, weight=100
+    )
