@@ -1,29 +1,38 @@
 """How long the evidence will take at today's traffic, and what a regression costs until it is caught. Before a rollout.
 
-Wald's approximation: evidence grows by its mean per tick, along the schedule of the steps, until it is enough. Typical
-values, of which the 90th percentile is about twice. Called by `canary forecast`.
+Wald's approximation: evidence grows by its mean per tick, along the schedule of the steps or of the ramp, until it is
+enough. Typical values, of which the 90th percentile is about twice. Called by `canary forecast`.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
 
+from canary.core import ramp
 from canary.core.demand import Demand
 from canary.core.eprocess import Promise
 from canary.core.gates import Gate
 from canary.core.pacing import EARLIEST_PASS
-from canary.core.spec import FULL, CanarySpec
+from canary.core.spec import FULL, HALF, CanarySpec, Ramp
 from canary.core.statistics import (
     absolute,
     better_than_stable,
     design_effect,
     enough_against,
     enough_for,
+    ucb,
     worse_than_stable,
 )
 
 REGRESSIONS = (0.01, 0.02, 0.05, 0.2, 0.5)
 FEWEST = 2  # ticks before any verdict: no single one decides
+SCRAPE = timedelta(seconds=10)  # that of linkerd-viz: how a Prometheus scrapes is not known beforehand
+LONGEST = 60  # ticks of a ramp that are followed one by one
+
+Course: TypeAlias = Sequence[tuple[float, float]]
+"""Shares of the traffic, each with the seconds it stands; the last one has no end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,26 +63,33 @@ class Outlook:
 
 def forecast(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Demand]) -> tuple[Outlook, ...]:
     """Forecast every gate of which, by its name, the demand is known."""
-    return tuple(_outlook(spec, gate, demand[gate.name]) for gate in gates if gate.name in demand)
+    known = [gate for gate in gates if gate.name in demand]
+    places = {gate.place: demand[gate.name].rps for gate in known}
+    service = places.get("", sum(places.values()))
+    return tuple(_outlook(spec, gate, demand[gate.name], service) for gate in known)
 
 
-def _outlook(spec: CanarySpec, gate: Gate, demand: Demand) -> Outlook:
+def _outlook(spec: CanarySpec, gate: Gate, demand: Demand, service: float) -> Outlook:
     promise = gate.promise
     passing = _until(
-        spec, enough_for(promise.beta), lambda share: _tick(spec, demand, share, demand.failure).speaks_for(promise)
+        spec,
+        _course(spec, promise, demand, demand.failure, service),
+        enough_for(promise.beta),
+        lambda share: _tick(spec, demand, share, demand.failure).speaks_for(promise),
     )
     passing = max(passing, EARLIEST_PASS.total_seconds())
-    catches = tuple(_catch(spec, gate, demand, rate) for rate in REGRESSIONS)
+    catches = tuple(_catch(spec, gate, demand, rate, service) for rate in REGRESSIONS)
     quiet = passing > spec.step_timeout.total_seconds()
     return Outlook(gate=gate.name, demand=demand, passing=passing, quiet=quiet, catches=catches)
 
 
-def _catch(spec: CanarySpec, gate: Gate, demand: Demand, rate: float) -> Catch:
+def _catch(spec: CanarySpec, gate: Gate, demand: Demand, rate: float, service: float) -> Catch:
     promise = gate.promise
     enough = enough_against(promise.alpha, gate.share)
-    seconds = _until(spec, enough, lambda share: _tick(spec, demand, share, rate).speaks_against(promise))
+    course = _course(spec, promise, demand, rate, service)
+    seconds = _until(spec, course, enough, lambda share: _tick(spec, demand, share, rate).speaks_against(promise))
     harm = max(0.0, rate - demand.failure) * demand.rps  # each second, at full weight
-    return Catch(rate=rate, seconds=seconds, failed=harm * _exposed(spec, seconds) if harm else 0.0)
+    return Catch(rate=rate, seconds=seconds, failed=harm * _exposed(course, seconds) if harm else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +129,10 @@ def _tick(spec: CanarySpec, demand: Demand, share: float, rate: float) -> _Tick:
     return _Tick(n, rate * n, m, demand.failure * m)
 
 
-def _until(spec: CanarySpec, enough: float, growth: Callable[[float], float]) -> float:
+def _until(spec: CanarySpec, course: Course, enough: float, growth: Callable[[float], float]) -> float:
     """Give the seconds until so many nats have come together, in whole intervals."""
     interval = spec.interval.total_seconds()
-    *before, (last, _) = _schedule(spec)
+    *before, (last, _) = course
     spent = got = 0.0
     for share, seconds in before:
         each = growth(share)
@@ -128,18 +144,41 @@ def _until(spec: CanarySpec, enough: float, growth: Callable[[float], float]) ->
     return max(spent + math.ceil((enough - got) / each) * interval, FEWEST * interval) if each > 0 else math.inf
 
 
-def _exposed(spec: CanarySpec, seconds: float) -> float:
+def _exposed(course: Course, seconds: float) -> float:
     """Integrate the canary's share of the traffic over the first so many seconds."""
     total = 0.0
-    for share, lasts in _schedule(spec):
+    for share, lasts in course:
         total += share * max(0.0, min(seconds, lasts))
         seconds -= lasts
     return total
 
 
-def _schedule(spec: CanarySpec) -> list[tuple[float, float]]:
-    """List the steps below 1000m as shares of the traffic, each with the seconds it stands; the last one has no end."""
+def _course(spec: CanarySpec, promise: Promise, demand: Demand, rate: float, service: float) -> Course:
+    """Say how the weight goes up below 1000m if the release fails at this rate; `service` is the whole's traffic."""
+    return _steps(spec) if spec.ramp is None else _ramp(spec, spec.ramp, promise, demand, rate, service)
+
+
+def _steps(spec: CanarySpec) -> Course:
     interval = spec.interval.total_seconds()
     dwell = math.ceil(spec.dwell.total_seconds() / interval) * interval
     *before, last = [step / FULL for step in spec.steps if step < FULL] or [1.0]
     return [*((share, dwell) for share in before), (last, math.inf)]
+
+
+def _ramp(spec: CanarySpec, by: Ramp, promise: Promise, demand: Demand, rate: float, service: float) -> Course:
+    """Follow the ramp: it stands while the evidence is not on the release's side, and for two ticks at the start.
+
+    In the first of them the two sides have not yet had the same weight for a whole interval.
+    """
+    interval, react = spec.interval.total_seconds(), ramp.reaction(spec.interval, SCRAPE)
+    weight = ramp.first_weight(ramp.bearable(service, react, by.budget))
+    course, n, f = [(weight / FULL, interval)], 0.0, 0.0
+    while weight < HALF and len(course) < LONGEST:
+        course.append((weight / FULL, interval))
+        tick = _tick(spec, demand, weight / FULL, rate)
+        requests, failures, _, _ = tick.effective(promise.icc)
+        n, f = n + requests, f + failures
+        excess = ramp.excess_of(ucb(n, f, promise.beta), demand.failure)
+        if tick.speaks_against(promise) <= 0:
+            weight = max(weight, ramp.next_weight(weight, ramp.bearable(demand.rps, react, by.budget, excess)))
+    return [*course, (weight / FULL, math.inf)]

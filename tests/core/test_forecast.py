@@ -66,6 +66,36 @@ def test_a_single_step_at_full_weight_is_forecast_too() -> None:
     assert outlook(1.0, steps=["1000m"]).passing < outlook(1.0).passing
 
 
+def costs(found: Outlook) -> dict[float, float]:
+    return {catch.rate: catch.failed for catch in found.catches}
+
+
+def test_under_a_ramp_a_regression_costs_no_more_where_there_is_more_traffic() -> None:
+    ramp = {"ramp": {"budget": 100}}
+    few, many = outlook(1000.0, **ramp), outlook(10_000.0, **ramp)
+    assert costs(few)[0.05] <= 10
+    assert max(costs(many).values()) <= 100
+    assert costs(outlook(1000.0))[0.05] > 90
+
+
+def test_a_ramp_passes_as_soon_as_its_traffic_allows() -> None:
+    ramp = {"ramp": {"budget": 1}}
+    assert outlook(10.0, ramp={"budget": 1000}).passing < outlook(10.0, **ramp).passing < math.inf
+
+
+def test_a_ramp_that_never_gets_far_is_followed_to_its_end() -> None:
+    assert outlook(100_000.0, ramp={"budget": 1}).passing < math.inf
+
+
+def test_a_ramp_begins_by_the_traffic_of_the_whole_service() -> None:
+    spec = parse_spec(a_canary(ramp={"budget": 100}, gates={"routes": [a_route("GET /"), a_route("POST /")]}))
+    quiet, busy = "GET /: success rate", "POST /: success rate"
+    demand = {quiet: Demand(rps=10, failure=0.0), busy: Demand(rps=10_000, failure=0.0)}
+    found = {each.gate: each.passing for each in forecast(spec, gates(spec, ()), demand)}
+    alone = {each.gate: each.passing for each in forecast(spec, gates(spec, ()), {quiet: demand[quiet]})}
+    assert found[quiet] > alone[quiet]
+
+
 def test_evidence_is_shared_among_gates_and_places_are_kept_apart() -> None:
     routes = [a_route("GET /"), a_route("POST /")]
     spec = parse_spec(with_gates(latency={"p99": "500ms"}, routes=routes))

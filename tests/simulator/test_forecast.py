@@ -15,12 +15,14 @@ from tests.canaries import a_canary
 START = 10.0  # seconds until the pods are ready and the first reading is there
 
 
+@pytest.mark.parametrize("pace", [{}, {"ramp": {"budget": 100}}], ids=["steps", "ramp"])
 @pytest.mark.parametrize(("rps", "rate"), [(3.0, 0.05), (10.0, 0.05), (100.0, 0.02), (100.0, 0.5), (1000.0, 0.05)])
-def test_a_regression_is_caught_when_it_says(rps: float, rate: float) -> None:
-    spec = parse_spec(a_canary())
+def test_a_regression_is_caught_when_it_says(rps: float, rate: float, pace: dict[str, object]) -> None:
+    canary = a_canary(**pace)
+    spec = parse_spec(canary)
     (outlook,) = forecast(spec, gates(spec, ()), {"service: success rate": Demand(rps=rps, failure=0.001)})
     said = next(catch for catch in outlook.catches if catch.rate == rate)
     scenario = Scenario(traffic=rps, canary=Release(failure=rate))
-    endings = [play(a_canary(), scenario, seed) for seed in range(12)]
+    endings = [play(canary, scenario, seed) for seed in range(12)]
     assert said.seconds / 2 <= median(ending.seconds for ending in endings) - START <= said.seconds * 2
     assert mean(ending.harmed for ending in endings) <= said.failed * 1.5
