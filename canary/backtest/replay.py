@@ -15,9 +15,8 @@ from canary.backtest.recording import Row
 from canary.core import book as books
 from canary.core.book import Book
 from canary.core.counts import SERVICE, Counts, Version, What
-from canary.core.gates import Gate
+from canary.core.gates import EARLIEST_PASS, Gate
 from canary.core.judgement import GateView, Judgement, Verdict, judge
-from canary.core.pacing import EARLIEST_PASS
 from canary.core.spec import FULL, CanarySpec, Weight
 
 Tick: TypeAlias = tuple[float, Sequence[Row]]

@@ -12,6 +12,7 @@ Json: TypeAlias = Mapping[str, object]
 COLUMNS: Final = ("NAME", "PHASE", "WEIGHT", "REVISION", "REASON", "MESSAGE")
 GATES: Final = ("GATE", "VERDICT", "CANARY FAILED", "STABLE FAILED", "ODDS AGAINST", "ODDS FOR", "PROMISE")
 HISTORY: Final = ("ROLLOUT", "OUTCOME", "REASON", "PEAK", "SECONDS", "REQUESTS", "FAILED", "STARTED", "MESSAGE")
+MOST_EXPECTED: Final = 5  # gates whose forecast is shown
 MILLION: Final = 1e6
 BULKY: Final = ("evidence", "savedAt")  # the controller's own memory
 
@@ -43,6 +44,7 @@ def headline(obj: Json) -> list[str]:
         lines.append(
             f"rollout {text(rollout, 'id')} at {text(rollout, 'weight')}, since {_short(rollout.get('startedAt'))}"
         )
+        lines += _expected(status)
     if text(status, "message"):
         lines.append(f"{text(status, 'reason')}: {text(status, 'message')}")
     if text(rollout, "heldSince"):
@@ -59,7 +61,7 @@ def gates(obj: Json) -> list[list[str]]:
     return [
         [
             text(gate, "name"),
-            text(gate, "verdict"),
+            text(gate, "verdict") + (" (watched)" if gate.get("required") is False else ""),
             text(gate, "canary"),
             text(gate, "stable"),
             odds(gate.get("oddsAgainst")),
@@ -68,6 +70,12 @@ def gates(obj: Json) -> list[list[str]]:
         ]
         for gate in rows(part(obj, "status"), "gates")
     ]
+
+
+def _expected(status: Json) -> list[str]:
+    """Word the forecast for those gates that are waited for; what is only watched is said in its row."""
+    awaited = [gate for gate in rows(status, "gates") if gate.get("required") is not False and text(gate, "expected")]
+    return [f"expected, {text(gate, 'name')}: {text(gate, 'expected')}" for gate in awaited[:MOST_EXPECTED]]
 
 
 def history(obj: Json) -> list[list[str]]:

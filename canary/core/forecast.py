@@ -13,8 +13,7 @@ from typing import TypeAlias
 from canary.core import ramp
 from canary.core.demand import Demand
 from canary.core.eprocess import Promise
-from canary.core.gates import Gate
-from canary.core.pacing import EARLIEST_PASS
+from canary.core.gates import EARLIEST_PASS, Gate
 from canary.core.spec import FULL, HALF, CanarySpec, Ramp
 from canary.core.statistics import (
     absolute,
@@ -29,6 +28,7 @@ from canary.core.statistics import (
 REGRESSIONS = (0.01, 0.02, 0.05, 0.2, 0.5)
 FEWEST = 2  # ticks before any verdict: no single one decides
 SCRAPE = timedelta(seconds=10)  # that of linkerd-viz: how a Prometheus scrapes is not known beforehand
+SUSPECT = 3  # failures that stop a ramp: fewer may be missing by chance
 LONGEST = 60  # ticks of a ramp that are followed one by one
 
 Course: TypeAlias = Sequence[tuple[float, float]]
@@ -166,19 +166,19 @@ def _steps(spec: CanarySpec) -> Course:
 
 
 def _ramp(spec: CanarySpec, by: Ramp, promise: Promise, demand: Demand, rate: float, service: float) -> Course:
-    """Follow the ramp: it stands while the evidence is not on the release's side, and for two ticks at the start.
+    """Follow the ramp: it stands once a few failures speak against the release, and for two ticks at the start.
 
     In the first of them the two sides have not yet had the same weight for a whole interval.
     """
     interval, react = spec.interval.total_seconds(), ramp.reaction(spec.interval, SCRAPE)
     weight = ramp.first_weight(ramp.bearable(service, react, by.budget))
-    course, n, f = [(weight / FULL, interval)], 0.0, 0.0
+    course, n, f, failed = [(weight / FULL, interval)], 0.0, 0.0, 0.0
     while weight < HALF and len(course) < LONGEST:
         course.append((weight / FULL, interval))
         tick = _tick(spec, demand, weight / FULL, rate)
         requests, failures, _, _ = tick.effective(promise.icc)
-        n, f = n + requests, f + failures
+        n, f, failed = n + requests, f + failures, failed + tick.f
         excess = ramp.excess_of(ucb(n, f, promise.beta), demand.failure)
-        if tick.speaks_against(promise) <= 0:
+        if tick.speaks_against(promise) <= 0 or failed < SUSPECT:
             weight = max(weight, ramp.next_weight(weight, ramp.bearable(demand.rps, react, by.budget, excess)))
     return [*course, (weight / FULL, math.inf)]

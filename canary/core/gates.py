@@ -7,6 +7,7 @@ names. Called by `intake`, `gather` and what words messages, several times a tic
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, assert_never
@@ -25,6 +26,8 @@ class Metric(StrEnum):
 # p99 as counts over a limit (design.md §5): 1 % may be slower, 2 % must be ruled out, 0.1 points over stable are
 # tolerated
 SLOW = SuccessRate(p0=0.01, p_bad=0.02, delta=0.001)
+EARLIEST_PASS: Final = timedelta(seconds=60)
+"""PASS counts from then on after the first weight: caches are cold and leaks are small before."""
 PROXY_BOUNDS: Final = tuple(float(n * 10**power) for power in range(5) for n in range(1, 6))
 """Latency bucket bounds of Linkerd's proxy, in milliseconds. An installation may keep only some of them."""
 
@@ -35,7 +38,8 @@ class Gate:
 
     For latency, requests over `over` milliseconds are surely slower than the limit and speak against the release; those
     within `within` are surely faster and speak for it. None where no bucket bound is that great, or none is known.
-    Failed responses count with `failures_slow`, as slow ones.
+    Failed responses count with `failures_slow`, as slow ones. The rollout waits for PASS of those that are `required`;
+    `expected` words the forecast, where there is one, and `late` says that PASS may take longer than a step.
     """
 
     name: str
@@ -47,6 +51,9 @@ class Gate:
     over: float | None = None
     within: float | None = None
     failures_slow: bool = False
+    required: bool = True
+    late: bool = False
+    expected: str = ""
 
     @property
     def split(self) -> bool:

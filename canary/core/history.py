@@ -8,12 +8,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from canary.core import counters as counting
 from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import Counts, Revisions, Version, at_client, count
 from canary.core.demand import Demand
+from canary.core.expectation import expecting
 from canary.core.gates import Gate, Metric, gates
 from canary.core.questions import Scope
 from canary.core.spec import CanarySpec
@@ -32,8 +34,16 @@ Cell: TypeAlias = tuple[float, float]
 def armed_gates(spec: CanarySpec, status: CanaryStatus) -> tuple[Gate, ...]:
     """List the gates as a rollout judges by them: with what was learned when it began, fixed for all of it."""
     rollout = status.rollout
-    learned = {} if rollout is None or rollout.learned is None else rollout.learned
-    return gates(spec, status.book.bounds, correlations(learned))
+    if rollout is None or rollout.learned is None:
+        return gates(spec, status.book.bounds)
+    return _armed(spec, status.book.bounds, tuple(rollout.learned.items()))
+
+
+@lru_cache(maxsize=256)
+def _armed(spec: CanarySpec, bounds: tuple[float, ...], learned: tuple[tuple[str, Demand], ...]) -> tuple[Gate, ...]:
+    """Forecast but once: a tick asks several times."""
+    demand = dict(learned)
+    return expecting(spec, gates(spec, bounds, correlations(demand)), demand)
 
 
 def correlations(learned: Mapping[str, Demand]) -> tuple[tuple[str, float], ...]:

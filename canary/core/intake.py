@@ -15,6 +15,8 @@ from canary.core import counters as counting
 from canary.core.book import Book, Manner, Span
 from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import SERVICE, Counts, Revisions, Version, What, at_client, count, standing
+from canary.core.decision import Notice
+from canary.core.expectation import told
 from canary.core.facts import Facts
 from canary.core.gates import PROXY_BOUNDS, gates
 from canary.core.history import WINDOW, armed_gates
@@ -84,8 +86,19 @@ def with_history(facts: Facts, answers: Answers) -> Facts:
     for question, answer in answers.items():
         if isinstance(question, ReadHistory) and isinstance(answer, History):
             rollout = replace(facts.rollout, learned=answer.demand)
-            return replace(facts, status=replace(facts.status, rollout=rollout))
+            return _foretold(replace(facts, status=replace(facts.status, rollout=rollout)))
     return facts
+
+
+def _foretold(facts: Facts) -> Facts:
+    """Say what to expect of the rollout, as a warning where it may not be decided in time."""
+    found = armed_gates(facts.spec, facts.status)
+    message = told(found)
+    if not message:
+        return facts
+    late = any(gate.required and gate.late for gate in found)
+    notice = Notice(reason=Reason.FORECAST, message=f"Expected: {message}.", warning=late)
+    return replace(facts, notices=(*facts.notices, notice))
 
 
 def take_in(facts: Facts, answers: Answers) -> Facts:

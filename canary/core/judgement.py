@@ -31,7 +31,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateView:
-    """One gate's standing, for people: odds against the release, evidence for it, and the raw counts."""
+    """One gate's standing, for people: odds against the release, evidence for it, and the raw counts.
+
+    Nothing waits for the PASS of one that is not `required`.
+    """
 
     name: str
     verdict: Verdict
@@ -39,6 +42,7 @@ class GateView:
     passing: float
     tally: Tally
     wanted: str
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,7 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
         against=against,
         alone=alone,
         calm=statistics.calm(doubt),
-        passed=all(passing.values()),
+        passed=all(passing[g.name] for g in gates if g.required),
         fault=fault,
         message=message,
         route=route,
@@ -98,6 +102,7 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
                 passing=values[g.name],
                 tally=book.tallies.get(g.name, Tally()),
                 wanted=wanted(g),
+                required=g.required,
             )
             for g in gates
         ),

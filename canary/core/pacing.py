@@ -5,7 +5,6 @@ evidence allows it is `ripeness`' question, and whether the pods can carry it th
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 
 from canary.core import ramp as risk
@@ -13,13 +12,12 @@ from canary.core.counts import SERVICE
 from canary.core.exposure import Traffic
 from canary.core.facts import Facts
 from canary.core.formats import show_share, show_weight
-from canary.core.gates import Gate
+from canary.core.gates import EARLIEST_PASS, Gate
 from canary.core.history import armed_gates
 from canary.core.spec import FULL, HALF, Ramp, Weight
 from canary.core.statistics import ucb
 
 ANSWERED = 10  # canary requests answered at a step before it is left
-EARLIEST_PASS = timedelta(seconds=60)  # after the first weight: caches are cold and leaks are small before
 ENOUGH = 0.9  # of a reading's seconds: ticks are not to the millisecond
 QUIET = 3  # readings without a request after which there is no traffic
 

@@ -200,6 +200,8 @@ def _render_gates(judgement: Judgement | None, gates: tuple[Gate, ...]) -> list[
             "verdict": view.verdict,
             "share": round(shares[view.name].share, 4) if view.name in shares else 0,
             "promise": wanted(shares[view.name]) if view.name in shares else view.wanted,
+            "required": view.required,
+            "expected": shares[view.name].expected if view.name in shares else "",
             "oddsAgainst": float(f"{view.against:.3g}"),
             "oddsFor": float(f"{view.passing:.3g}"),
             "canary": f"{view.tally.canary_failures:.0f} of {view.tally.canary_requests:.0f}",

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     ADOPTED = "Adopted"
     NEW_REVISION = "NewRevision"
     STARTING = "Starting"
+    FORECAST = "Forecast"
     GATHERING = "Gathering"
     WEIGHT_INCREASED = "WeightIncreased"
     BAKING = "Baking"

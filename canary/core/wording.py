@@ -5,8 +5,9 @@ Called by the rules of `progressing` and `promoting`.
 
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
+from canary.core.gates import EARLIEST_PASS
 from canary.core.judgement import Verdict
-from canary.core.pacing import EARLIEST_PASS, at_bridge, pace, passed
+from canary.core.pacing import at_bridge, pace, passed
 from canary.core.ripeness import calm
 from canary.core.spec import OnUnanswered
 from canary.core.status import Phase
@@ -17,12 +18,14 @@ def evidence_line(facts: Facts) -> str:
     judgement = facts.judgement
     if judgement is None or facts.rollout.step < 0:
         return "no request has been sent to it yet"
-    good = sum(verdict is Verdict.PASS for verdict in judgement.verdicts.values())
+    awaited = [gate for gate in judgement.gates if gate.required]
+    good = sum(gate.verdict is Verdict.PASS for gate in awaited)
+    watched = f" ({len(judgement.gates) - len(awaited)} more are only watched)" if awaited != [*judgement.gates] else ""
     odds = max(judgement.against, judgement.alone)
     return (
         f"{facts.status.book.answered:.0f} canary requests answered at {show_weight(facts.status.weight)},"
         f" odds {odds:.2g}:1 against ({1 / facts.spec.risk.alpha:.0f}:1 roll back),"
-        f" {good} of {len(judgement.verdicts)} gates passed{_reserves(facts)}"
+        f" {good} of {len(awaited)} gates passed{watched}{_reserves(facts)}"
     )
 
 
@@ -62,7 +65,7 @@ def waits_for(facts: Facts) -> str:
 
 def _waits_for_pass(facts: Facts) -> str:
     judgement = facts.judgement
-    slow = [g for g in judgement.gates if g.verdict is not Verdict.PASS] if judgement is not None else []
+    slow = [g for g in judgement.gates if g.required and g.verdict is not Verdict.PASS] if judgement is not None else []
     if not slow:
         return f"PASS, which counts from {EARLIEST_PASS.total_seconds():.0f} s after the first weight"
     worst = min(slow, key=lambda g: g.passing)

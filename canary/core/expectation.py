@@ -1,0 +1,80 @@
+"""What to expect of a rollout's gates at the traffic that stable had before it, and which of them it waits for.
+
+A route that would pass later than a step may take is only watched: its evidence may still roll the release back, but
+nothing waits for its PASS. The whole service is always waited for. Called by `history` and, for words, by `intake`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from canary.core.demand import Demand
+from canary.core.forecast import Catch, Outlook, forecast
+from canary.core.formats import show_duration
+from canary.core.gates import Gate
+from canary.core.spec import CanarySpec
+
+TELLING = 0.05  # the regression that is told of, or the least greater one that can be caught
+MOST_TOLD = 3  # gates that are told of one by one
+
+
+def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Demand]) -> tuple[Gate, ...]:
+    """Say of each gate what to expect, and whether it is waited for. Where none would be, all are."""
+    outlooks = {outlook.gate: outlook for outlook in forecast(spec, gates, demand)}
+    places = {gate.place for gate in gates if gate.name in demand}
+    watched = {gate.name for gate in gates if gate.place and _quiet(gate, outlooks.get(gate.name), places)}
+    if len(watched) == len(gates) or not places:
+        watched = set()
+    return tuple(
+        replace(
+            gate,
+            required=gate.name not in watched,
+            late=gate.name in outlooks and outlooks[gate.name].quiet,
+            expected=_expected(outlooks.get(gate.name), spec, watched=gate.name in watched),
+        )
+        for gate in gates
+    )
+
+
+def _quiet(gate: Gate, outlook: Outlook | None, places: set[str]) -> bool:
+    """Tell whether a gate passes too late; one of whose place nothing was heard never does."""
+    return outlook.quiet if outlook is not None else gate.place not in places
+
+
+def _expected(outlook: Outlook | None, spec: CanarySpec, *, watched: bool) -> str:
+    if outlook is None:
+        return "no requests before the rollout, so that it is too quiet to be waited for" if watched else ""
+    timeout = show_duration(spec.step_timeout)
+    if watched:
+        return f"too quiet to be waited for: {_passing(outlook)}, and a step may take {timeout}"
+    late = f", but a step may take {timeout}" if outlook.quiet else ""
+    caught = _caught(outlook.catches)
+    return f"{_passing(outlook)}{late}" + (f"; {caught}" if caught else "")
+
+
+def _passing(outlook: Outlook) -> str:
+    return f"PASS in about {_time(outlook.passing)}" if math.isfinite(outlook.passing) else "no PASS at this traffic"
+
+
+def _caught(catches: Sequence[Catch]) -> str:
+    found = next((each for each in catches if each.rate >= TELLING and math.isfinite(each.seconds)), None)
+    if found is None:
+        return ""
+    cost = f"about {found.failed:.0f} failed requests"
+    return f"a {found.rate:.0%} regression is caught in about {_time(found.seconds)}, {cost}"
+
+
+def _time(seconds: float) -> str:
+    """Word a forecast, which is good for two digits at most."""
+    unit = 3600 if seconds >= 36_000 else 60 if seconds >= 600 else 1  # noqa: PLR2004 - ten hours, ten minutes
+    return show_duration(timedelta(seconds=round(seconds / unit) * unit))
+
+
+def told(gates: Sequence[Gate]) -> str:
+    """Word the forecast for people, once, when the rollout begins."""
+    awaited = [gate for gate in gates if gate.required and gate.expected]
+    watched = [gate for gate in gates if not gate.required]
+    said = [f"{gate.name}: {gate.expected}" for gate in (*awaited[:MOST_TOLD], *watched[:MOST_TOLD])]
+    more = max(0, len(awaited) - MOST_TOLD) + max(0, len(watched) - MOST_TOLD)
+    return ". ".join(said) + (f". And {more} more gates" if more else "")
