@@ -2,11 +2,15 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from canary.adapters.prometheus import Access, Prometheus
 from canary.lab.promfetch import PACKAGE, cache_home
@@ -20,18 +24,18 @@ def program(name: str = PACKAGE) -> Path:
     return found
 
 
+def _command(home: Path, port: int, configuration: str) -> list[str]:
+    config = home / "prometheus.yml"
+    config.write_text(configuration)
+    where = [f"--storage.tsdb.path={home / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
+    return [str(program()), f"--config.file={config}", *where]
+
+
 @asynccontextmanager
 async def a_prometheus(home: Path, port: int, configuration: str) -> AsyncIterator[Prometheus]:
     """Run one, or skip the test. It may not be ready yet."""
-    config = home / "prometheus.yml"
-    config.write_text(configuration)
     process = await asyncio.create_subprocess_exec(
-        str(program()),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={home / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        *_command(home, port, configuration), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         prometheus = Prometheus(Access(url=f"http://127.0.0.1:{port}"))
@@ -40,3 +44,31 @@ async def a_prometheus(home: Path, port: int, configuration: str) -> AsyncIterat
     finally:
         process.kill()
         await process.wait()
+
+
+@contextmanager
+def served(home: Path, configuration: str) -> Iterator[str]:
+    """Run one for what has a loop of its own, or skip the test; gives its URL once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = _command(home, port, configuration)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _until_ready(url)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _until_ready(url: str) -> None:
+    for _ in range(300):
+        try:
+            if requests.get(f"{url}/-/ready", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError(f"the Prometheus at {url} is not ready after 30 s")

@@ -1,6 +1,6 @@
 """The gates of a Canary over one recorded episode: the shipped counts, evidence and judgement, tick by tick.
 
-Called by the command, once per episode. The split stands in no counter, so the weight is what the requests show
+Used by the command, once per episode. The split stands in no counter, so the weight is what the requests show
 (`Split`). Requests without an answer are in no recording: what `gates.unanswered` would do is not replayed.
 """
 
@@ -21,7 +21,8 @@ from canary.core.spec import FULL, CanarySpec, Weight
 
 Tick: TypeAlias = tuple[float, Sequence[Row]]
 """The time at which an interval ended, and its rows."""
-Tell: TypeAlias = Callable[[float, Judgement], None]
+Tell: TypeAlias = Callable[[str, float, Judgement], None]
+"""Hears of each tick: the episode, its time, what the gates said then."""
 
 ALONE: Final = 10  # canary requests in an interval with none on stable: the split is at 1000m
 SIGMAS: Final = 4.0  # beyond which an interval's share is another split's
@@ -56,45 +57,57 @@ def ticks(rows: Iterable[Row]) -> Iterator[Tick]:
         yield t, tuple(group)
 
 
-def replay(spec: CanarySpec, gates: Sequence[Gate], episode: str, seen: Iterable[Tick], tell: Tell | None) -> Outcome:
-    """Play one episode until Fail, or to its end; `tell` hears of each tick."""
-    book, split, interval = Book(), Split(), spec.interval.total_seconds()
-    begun = before = passed = None
-    number, t, judgement = 0, 0.0, judge(book, gates, spec)
-    for number, (t, rows) in enumerate(seen, 1):  # noqa: B007 - the last one is told
+class Trial:
+    """One episode on its way: ticks in, an outcome out."""
+
+    def __init__(self, spec: CanarySpec, gates: Sequence[Gate], episode: str, tell: Tell | None = None) -> None:
+        self._spec, self._gates, self._episode, self._tell = spec, gates, episode, tell
+        self._book, self._split = Book(), Split()
+        self._judgement = judge(self._book, gates, spec)
+        self._begun: float | None = None
+        self._passed: float | None = None
+        self._last: float | None = None
+        self._ticks = 0
+
+    def see(self, tick: Tick) -> None:
+        """Fold one interval in; after Fail nothing counts any more: the release would have been taken back."""
+        if self._judgement.fault is not None:
+            return
+        t, rows = tick
         counts = counted(rows)
-        weight = split.see(counts)
-        if begun is None and weight > 0:
-            begun = t - interval if before is None else before
-        book = books.fold(book, gates, counts, weight)
-        judgement, before = judge(book, gates, spec), t
-        if tell is not None:
-            tell(t, judgement)
-        if passed is None and begun is not None and judgement.passed and t - begun >= EARLIEST_PASS.total_seconds():
-            passed = t - begun
-        if judgement.fault is not None:
-            break
-    return _outcome(episode, judgement, passed, (begun, t, number))
+        weight = self._split.see(counts)
+        if self._begun is None and weight > 0:
+            self._begun = t - self._spec.interval.total_seconds() if self._last is None else self._last
+        self._book = books.fold(self._book, self._gates, counts, weight)
+        self._judgement = judge(self._book, self._gates, self._spec)
+        self._last, self._ticks = t, self._ticks + 1
+        early = self._lasted < EARLIEST_PASS.total_seconds()
+        if self._passed is None and self._judgement.passed and not early:
+            self._passed = self._lasted
+        if self._tell is not None:
+            self._tell(self._episode, t, self._judgement)
 
+    @property
+    def _lasted(self) -> float:
+        return 0.0 if self._begun is None or self._last is None else self._last - self._begun
 
-def _outcome(episode: str, judgement: Judgement, passed: float | None, end: tuple[float | None, float, int]) -> Outcome:
-    begun, t, number = end
-    lasted = 0.0 if begun is None else t - begun
-    failed = judgement.fault is not None
-    seconds = lasted if failed else passed
-    return Outcome(
-        episode=episode,
-        decision=Verdict.FAIL if failed else Verdict.HOLD if passed is None else Verdict.PASS,
-        at=None if seconds is None or begun is None else begun + seconds,
-        seconds=seconds,
-        passed=passed,
-        odds=max(judgement.against, judgement.alone),
-        culprits=tuple(view.name for view in judgement.gates if view.verdict is Verdict.FAIL),
-        message=judgement.message,
-        ticks=number,
-        lasted=lasted,
-        gates=judgement.gates,
-    )
+    def outcome(self) -> Outcome:
+        """Say how it stands."""
+        judgement, failed = self._judgement, self._judgement.fault is not None
+        seconds = self._lasted if failed else self._passed
+        return Outcome(
+            episode=self._episode,
+            decision=Verdict.FAIL if failed else Verdict.HOLD if seconds is None else Verdict.PASS,
+            at=None if seconds is None or self._begun is None else self._begun + seconds,
+            seconds=seconds,
+            passed=self._passed,
+            odds=max(judgement.against, judgement.alone),
+            culprits=tuple(view.name for view in judgement.gates if view.verdict is Verdict.FAIL),
+            message=judgement.message,
+            ticks=self._ticks,
+            lasted=self._lasted,
+            gates=judgement.gates,
+        )
 
 
 def counted(rows: Iterable[Row]) -> Counts:
@@ -114,8 +127,9 @@ def _add(counts: Counts, row: Row) -> None:
     sums[side, route, What.ANSWERED] += requests
     sums[side, route, What.FAILED] += failures
     if over:
-        timed = requests - failures  # failed responses are left out: fast failures look fast
+        timed = requests - failures  # failed responses are kept apart: fast failures look fast
         sums[side, route, What.TIMED] += timed
+        sums[side, route, What.FAILED_TIMED] += failures
         for seconds, slower in over:
             fast[side, route, seconds * 1000] += max(0.0, timed - slower)
 

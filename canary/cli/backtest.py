@@ -1,46 +1,88 @@
 """`canary backtest`: what the gates of a Canary would have decided over a recorded past, and when."""
 
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from canary.cli.options import JSON, output_option
+from canary.cli.options import DURATION, INSTANT, JSON, output_option
 from canary.cli.output import emit
 from canary.cli.simulate import only_canary
-from canary.core.gates import gates
+from canary.core.formats import show_duration
 from canary.core.manifest import parse_spec
-from canary.core.spec import CanarySpec
+from canary.core.snapshot import Key
 
 if TYPE_CHECKING:
     from canary.backtest.replay import Outcome
 
+HALF_HOUR = timedelta(minutes=30)
+
 
 @click.command()
 @click.option("-f", "--file", type=click.Path(path_type=Path, allow_dash=True), required=True, help="Holds the Canary.")
+@click.option("--recording", type=click.Path(path_type=Path, allow_dash=True), help="JSON Lines: what was counted.")
 @click.option(
-    "--recording", type=click.Path(path_type=Path, allow_dash=True), required=True, help="JSON Lines: what was counted."
+    "--prometheus", default="", help="URL of the Prometheus that scrapes the proxies: the past is read there."
 )
+@click.option("--from", "begin", type=INSTANT, help="Where its past begins: a time, or how long ago (48h).")
+@click.option("--to", "end", type=INSTANT, help="Where it ends. Default: now.")
+@click.option("--scrape-interval", type=DURATION, default="10s", show_default=True, help="That Prometheus' own.")
+@click.option(
+    "--aa", is_flag=True, help="Compare stable with itself, its pods split in two: no release, no difference."
+)
+@click.option("--episode", type=DURATION, default="30m", show_default=True, help="With --aa: how long each trial is.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="With --aa: of the split.")
+@click.option("--record", type=click.Path(path_type=Path), help="Write what Prometheus had as a recording.")
+@click.option("-n", "--namespace", default="", envvar="CANARY_NAMESPACE", help="Where the object names none.")
 @output_option
-def backtest(*, file: Path, recording: Path, output: str) -> None:
-    """Replay the gates of the Canary in FILE over a recorded past and say what they would have decided, and when."""
+def backtest(*, file: Path, output: str, **given: Any) -> None:
+    """Replay the gates of the Canary in FILE over a recorded past and say what they would have decided, and when.
+
+    The past is a recording's, or what Prometheus still has: each release in it is an episode. With --aa no release is
+    replayed but stable alone, half of its pods against the other half: how often a good period is rolled back.
+    """
     from canary.cli.outcomes import document
 
-    outcomes = _replayed(parse_spec(only_canary(file).obj), recording)
-    emit(document(outcomes, "episodes")) if output == JSON else _tell(outcomes, "episodes")
+    _checked(given)
+    canary = only_canary(file)
+    spec = parse_spec(canary.obj)
+    if given["recording"] is not None:
+        from canary.cli.replaying import replay_file
+
+        outcomes, unit = replay_file(spec, given["recording"], given["seed"] if given["aa"] else None), "episodes"
+    else:
+        from canary.cli.replaying import Asked, replay_prometheus
+
+        key = Key(canary.namespace or given["namespace"] or "default", canary.name)
+        names = ("begin", "end", "scrape_interval", "episode", "record")
+        asked = Asked(
+            url=given["prometheus"], seed=given["seed"] if given["aa"] else None, **{n: given[n] for n in names}
+        )
+        outcomes, unit = asyncio.run(replay_prometheus(spec, key, asked)), _unit(given)
+    emit(document(outcomes, unit)) if output == JSON else _tell(outcomes, unit)
 
 
-def _replayed(spec: CanarySpec, file: Path) -> "list[Outcome]":
-    from canary.backtest.recording import bounds
-    from canary.backtest.replay import replay, ticks
-    from canary.cli.recordings import load
+def _checked(given: dict[str, Any]) -> None:
+    if (given["recording"] is not None) == bool(given["prometheus"]):
+        raise click.UsageError("Give either --recording or --prometheus.")
+    if given["prometheus"] and given["begin"] is None:
+        raise click.UsageError("With --prometheus, say --from when.")
+    if given["recording"] is not None and (name := next((n for n in ("begin", "end", "record") if given[n]), "")):
+        raise click.UsageError(
+            f"--{'from' if name == 'begin' else 'to' if name == 'end' else name} is for --prometheus."
+        )
 
-    episodes = load(file)
-    judged = gates(spec, bounds(row for rows in episodes.values() for row in rows))
-    return [replay(spec, judged, name, ticks(rows), None) for name, rows in episodes.items()]
+
+def _unit(given: dict[str, Any]) -> str:
+    if not given["aa"]:
+        return "releases"
+    return "half hours" if given["episode"] == HALF_HOUR else f"times {show_duration(given['episode'])}"
 
 
-def _tell(outcomes: "list[Outcome]", unit: str) -> None:
+def _tell(outcomes: "Sequence[Outcome]", unit: str) -> None:
     from canary.cli import render
     from canary.cli.outcomes import COLUMNS, row, sentence
 

@@ -56,7 +56,25 @@ class PercentType(click.ParamType[float]):
         return share
 
 
+class InstantType(click.ParamType[float | timedelta]):
+    """A time of day as Unix seconds, or how long ago."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | timedelta:
+        """Read `2026-11-24T10:00:00Z`, or `48h`: that long ago."""
+        if isinstance(value, timedelta | float):
+            return value
+        ago, time = formats.duration(value), formats.instant(value)
+        if ago is not None:
+            return ago
+        if time is None:
+            self.fail(f"{value!r} is neither a time like 2026-11-24T10:00:00Z nor a time ago like 48h.", param, ctx)
+        return time.timestamp()
+
+
 DURATION: Final = DurationType()
+INSTANT: Final = InstantType()
 PERCENT: Final = PercentType()
 
 

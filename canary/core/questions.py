@@ -46,9 +46,10 @@ class ReadHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindBounds:
-    """Which latency buckets exist: some installations keep only a few."""
+    """Which latency buckets exist, or did at `at`: some installations keep only a few."""
 
     scope: Scope
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from canary.errors import MetricsUnreachable
 from canary.runtime.ports import Clock, Metrics
 
 GATHER = timedelta(milliseconds=100)  # how long a batch waits for others to join
+LOOKBACK = 2.5  # scrape intervals that a reading looks back
 SETTLE = 0.3  # seconds after which a scrape is surely stored
 RESYNC = 60.0  # seconds for which the difference of the clocks is trusted
 GLANCE = 5.0  # seconds that a tick waits for the past
@@ -47,7 +48,7 @@ class Readings:
         self, metrics: Metrics, clock: Clock, scrape: timedelta, queried: Callable[[float], None] = lambda _: None
     ) -> None:
         self._metrics, self._clock, self._queried = metrics, clock, queried
-        self._window = 2.5 * scrape
+        self._window = LOOKBACK * scrape
         self._batch: _Batch | None = None
         self._histories: dict[ReadHistory, asyncio.Task[History]] = {}
         self._looking_back = asyncio.Lock()  # one after the other, so that readings of now need not wait
@@ -91,7 +92,7 @@ class Readings:
 
     async def bounds(self, question: FindBounds) -> Bounds:
         """Find the bucket bounds that exist, in milliseconds."""
-        found = await self._metrics.query(promql.bounds_query(question.scope), None)
+        found = await self._metrics.query(promql.bounds_query(question.scope), question.at)
         read = {bound(series.labels) for series in found}
         return Bounds(bounds=tuple(sorted(le for le in read if le is not None and 0 < le < math.inf)))
 

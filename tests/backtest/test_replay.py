@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from canary.backtest.recording import Row
-from canary.backtest.replay import Outcome, Split, counted, replay, ticks
+from canary.backtest.replay import Outcome, Split, Tell, Trial, counted, ticks
 from canary.core import eprocess
 from canary.core.counts import Version
 from canary.core.eprocess import Evidence, Interval
 from canary.core.gates import gates
 from canary.core.judgement import Judgement, Verdict
 from canary.core.manifest import parse_spec
+from canary.core.spec import CanarySpec
 from tests.backtest.recorded import a_row, traffic
 from tests.canaries import a_canary, a_route, with_gates
 
@@ -20,8 +21,13 @@ BOTH = parse_spec(with_gates(latency={"p99": "500ms"}))
 ROUTED = parse_spec(with_gates(routes=[a_route("POST /"), a_route("GET /")]))
 
 
-def played(rows: Iterable[Row], spec: object = RATE, bounds: tuple[float, ...] = (500.0,)) -> Outcome:
-    return replay(spec, gates(spec, bounds), "e1", ticks(rows), None)  # type: ignore[arg-type]  # one of the three above
+def played(
+    rows: Iterable[Row], spec: CanarySpec = RATE, bounds: tuple[float, ...] = (500.0,), tell: Tell | None = None
+) -> Outcome:
+    trial = Trial(spec, gates(spec, bounds), "e1", tell)
+    for tick in ticks(rows):
+        trial.see(tick)
+    return trial.outcome()
 
 
 def flat(pairs: Iterable[Sequence[Row]]) -> list[Row]:
@@ -35,6 +41,11 @@ def test_a_good_release_passes_and_not_before_a_minute_is_over() -> None:
     assert outcome.passed is not None
     assert 60 <= outcome.passed <= 120
     assert (outcome.ticks, outcome.lasted) == (60, 600.0)
+
+
+def test_much_traffic_does_not_pass_earlier() -> None:
+    rows = [row._replace(requests=100 * row.requests, failures=100 * row.failures) for row in flat(traffic(0.0))]
+    assert played(rows).passed == 60
 
 
 def test_a_bad_release_fails_with_its_culprit_and_odds_and_nothing_is_replayed_after() -> None:
@@ -113,8 +124,7 @@ def test_rows_of_one_interval_are_one_tick() -> None:
 
 def test_each_tick_is_told() -> None:
     heard: list[tuple[float, Judgement]] = []
-    spec = gates(RATE, ())
-    replay(RATE, spec, "e1", ticks(flat(traffic(ticks=5))), lambda t, judgement: heard.append((t, judgement)))
+    played(flat(traffic(ticks=5)), tell=lambda _, t, judgement: heard.append((t, judgement)))
     assert [t for t, _ in heard] == [10.0, 20.0, 30.0, 40.0, 50.0]
     assert all(judgement.gates[0].name == "service: success rate" for _, judgement in heard)
 
@@ -140,6 +150,8 @@ def test_failed_responses_have_no_latency() -> None:
     counts = counted([a_row(requests=100.0, failures=40.0, over=((0.5, 6.0),))])
     (_, latency) = gates(BOTH, (500.0,))
     assert counts.failing(latency, Version.CANARY) == (60.0, 6.0)
+    (_, strict) = gates(parse_spec(with_gates(latency={"p99": "500ms", "failures": "Slow"})), (500.0,))
+    assert counts.failing(strict, Version.CANARY) == (100.0, 46.0)
 
 
 @pytest.mark.parametrize(
