@@ -17,9 +17,10 @@ from canary.core.forecast import Outlook
 from canary.core.forecast import forecast as foresee
 from canary.core.formats import show_duration
 from canary.core.gates import PROXY_BOUNDS, Gate, gates
+from canary.core.judgement import counting
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
-from canary.core.spec import CanarySpec
+from canary.core.spec import FULL, CanarySpec
 
 
 @click.command()
@@ -80,6 +81,7 @@ def _document(outlooks: Sequence[Outlook], silent: Sequence[str]) -> dict[str, o
                 "gate": outlook.gate,
                 "requestsPerSecond": outlook.demand.rps,
                 "stableFailure": outlook.demand.failure,
+                "icc": outlook.demand.icc,
                 "secondsToPass": _finite(outlook.passing),
                 "quiet": outlook.quiet,
                 "regressions": [
@@ -109,8 +111,19 @@ def _tell(spec: CanarySpec, outlooks: Sequence[Outlook], silent: Sequence[str]) 
         if outlook.quiet:
             timeout = show_duration(spec.step_timeout)
             click.echo(f"{outlook.gate}: too quiet to pass within the stepTimeout of {timeout}.")
+        told = _bursts(spec, outlook)
+        if told:
+            click.echo(f"{outlook.gate}: {told}.")
     for name in silent:
         click.echo(f"{name}: no requests were seen; without traffic nothing can be decided.")
+
+
+def _bursts(spec: CanarySpec, outlook: Outlook) -> str:
+    """Say by how much the canary's requests count as fewer at the last weight below 1000m."""
+    if outlook.demand.icc is None:
+        return ""
+    share = max((step for step in spec.steps if step < FULL), default=FULL) / FULL
+    return counting(outlook.demand.icc, outlook.demand.rps * spec.interval.total_seconds() * share)
 
 
 def _row(outlook: Outlook) -> list[str]:

@@ -51,6 +51,8 @@ def headline(obj: Json) -> list[str]:
         lines.append(f"held since {_short(rollout.get('heldSince'))}")
     if ready and ready.get("status") != "True":
         lines.append(f"not ready: {text(ready, 'reason')}: {text(ready, 'message')}")
+    told = {text(gate, "name"): text(gate, "counting") for gate in rows(status, "gates")}
+    lines += [f"{name}: {counting}" for name, counting in told.items() if counting]
     if part(obj, "spec").get("paused") is True:
         lines.append("paused by spec.paused")
     return lines

@@ -4,19 +4,18 @@ A pure fold over readings, kept in the working status and checkpointed with it. 
 with counts, or with zeros where there was no reading. It judges nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from canary.core import eprocess
+from canary.core import eprocess, pods
 from canary.core.counts import SERVICE, Counts, Version, What
 from canary.core.eprocess import Evidence, Interval
 from canary.core.exposure import Traffic, effective, flows
 from canary.core.gates import Gate
+from canary.core.pods import Pods
 from canary.core.spec import Weight
 from canary.core.statistics import ODDS
 from canary.core.unanswered import OpenRequests, Standing
-
-MOST_PODS = 100  # pods told apart for naming the worst one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +48,7 @@ class Book:
     `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds
     since then on ours. `bounds` are the latency buckets that exist, `manner` how the last reading was taken.
     `answered` counts the canary's answered requests since the weight last changed, but for those of a tick in which
-    it changed so much that no gate compares them. `open` is by place. `pods` holds a
-    canary pod's requests and failures by (place, pod); it is for messages and, as `manner`, not checkpointed.
+    it changed so much that no gate compares them. `open` is by place. `pods` is, as `manner`, not checkpointed.
     `traffic` is by place, `effective` holds a gate's canary requests and failures, as far as they count.
     """
 
@@ -62,7 +60,7 @@ class Book:
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     open: Mapping[str, OpenRequests] = field(default_factory=dict)
-    pods: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    pods: Pods = field(default_factory=dict)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     effective: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -76,16 +74,17 @@ class Book:
         return 0.0 if state is None else state.excess
 
 
-def fold(book: Book, gates: Iterable[Gate], counts: Counts, weight: Weight) -> Book:
+def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight) -> Book:
     """Take in the increments of one interval that ended at `weight`; empty counts are an interval without a reading."""
     evidence, tallies, counted = dict(book.evidence), dict(book.tallies), dict(book.effective)
     compared = False
     for gate in gates:
-        seen = _interval(counts.failing(gate, Version.CANARY), counts.failing(gate, Version.STABLE), weight)
+        control = pods.control(book.pods, gate, counts)
+        seen = _interval([its.failing(gate, version) for its, version in _sides(counts, control)], weight)
         compared = compared or not book.of(gate.name).pending.add(seen).moved
         evidence[gate.name] = eprocess.fold(gate.promise, book.of(gate.name), seen)
         if gate.split:
-            passing = _interval(counts.passing(gate, Version.CANARY), counts.passing(gate, Version.STABLE), weight)
+            passing = _interval([its.passing(gate, version) for its, version in _sides(counts, control)], weight)
             evidence[gate.pass_name] = eprocess.fold(gate.promise, book.of(gate.pass_name), passing)
         tallies[gate.name] = _added(tallies.get(gate.name, Tally()), seen)
         n, f, icc = seen.canary_requests, seen.canary_failures, gate.promise.icc
@@ -95,7 +94,7 @@ def fold(book: Book, gates: Iterable[Gate], counts: Counts, weight: Weight) -> B
         evidence=evidence,
         tallies=tallies,
         answered=book.answered + (counts.of(Version.CANARY, SERVICE, What.ANSWERED) if compared else 0.0),
-        pods=_pods(book.pods, counts),
+        pods=pods.with_interval(book.pods, gates, counts),
         effective=counted,
     )
 
@@ -151,12 +150,17 @@ def keep(book: Book, gates: Iterable[Gate]) -> Book:
         evidence={name: e for name, e in book.evidence.items() if name in names},
         tallies={name: t for name, t in book.tallies.items() if name in names},
         effective={name: counted for name, counted in book.effective.items() if name in names},
+        pods={at: its for at, its in book.pods.items() if at[0] in names},
     )
 
 
 def compare_anew(book: Book) -> Book:
     """Start every comparison with stable over, for stable is another one now; what is judged without it is kept."""
-    return replace(book, evidence={name: _without_comparison(e) for name, e in book.evidence.items()})
+    return replace(
+        book,
+        evidence={name: _without_comparison(e) for name, e in book.evidence.items()},
+        pods={at: its for at, its in book.pods.items() if at[1] is Version.CANARY},
+    )
 
 
 def _without_comparison(evidence: Evidence) -> Evidence:
@@ -167,9 +171,21 @@ def _without_comparison(evidence: Evidence) -> Evidence:
     return replace(Evidence.fresh(), judged=judged, lonely=evidence.lonely, ok=evidence.ok)
 
 
-def _interval(canary: tuple[float, float], stable: tuple[float, float], weight: Weight) -> Interval:
-    (n, f), (m, g) = canary, stable
-    return Interval(canary_requests=n, canary_failures=f, stable_requests=m, stable_failures=g, weight=weight)
+def _sides(counts: Counts, control: Collection[Counts] | None) -> list[tuple[Counts, Version]]:
+    """List what to count: the canary, stable, and each pod of stable that is a control, where not all are."""
+    return [(counts, Version.CANARY), *((its, Version.STABLE) for its in (counts, *(control or ())))]
+
+
+def _interval(counted: Sequence[tuple[float, float]], weight: Weight) -> Interval:
+    (n, f), (m, g), *control = counted
+    return Interval(
+        canary_requests=n,
+        canary_failures=f,
+        stable_requests=m,
+        stable_failures=g,
+        weight=weight,
+        control=(sum(n for n, _ in control), sum(f for _, f in control)) if control else None,
+    )
 
 
 def _added(tally: Tally, seen: Interval) -> Tally:
@@ -179,18 +195,3 @@ def _added(tally: Tally, seen: Interval) -> Tally:
         stable_requests=tally.stable_requests + seen.stable_requests,
         stable_failures=tally.stable_failures + seen.stable_failures,
     )
-
-
-def _pods(
-    before: Mapping[tuple[str, str], tuple[float, float]], counts: Counts
-) -> Mapping[tuple[str, str], tuple[float, float]]:
-    pods = dict(before)
-    for (version, pod), its in counts.pods.items():
-        if version is not Version.CANARY:
-            continue
-        for place in {place for _, place, what in its.sums if what is What.ANSWERED}:
-            n, f = pods.get((place, pod), (0.0, 0.0))
-            if (place, pod) in pods or len(pods) < MOST_PODS:
-                answered, failed = (its.of(version, place, what) for what in (What.ANSWERED, What.FAILED))
-                pods[place, pod] = (n + answered, f + failed)
-    return pods

@@ -40,6 +40,10 @@ WAIT = 6
 """Intervals that a canary request waits for one on stable, before it is judged alone."""
 BAKE = 1000
 """The weight in milliunits at which stable gets nothing."""
+FLOOR = 0.002
+"""The least intra-tick correlation that a past can show: half an hour without a burst does not rule them out."""
+UNKNOWN = 0.01
+"""What stands for it where stable's past is not known."""
 NUMBERS = 48
 """The length of a checkpoint."""
 
@@ -54,7 +58,7 @@ class Promise:
     alpha: float = 0.01
     beta: float = 0.05
     alpha_env: float = 0.05
-    icc: float = 0.01
+    icc: float = UNKNOWN
     cap: float = field(init=False, repr=False, compare=False)
     """What one tick counts at most against the release, in nats."""
     pass_cap: float = field(init=False, repr=False, compare=False)

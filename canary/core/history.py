@@ -15,6 +15,7 @@ from canary.core import counters as counting
 from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import Counts, Revisions, Version, at_client, count
 from canary.core.demand import Demand
+from canary.core.eprocess import FLOOR
 from canary.core.expectation import expecting
 from canary.core.gates import Gate, Metric, gates
 from canary.core.questions import Scope
@@ -24,8 +25,6 @@ from canary.core.status import CanaryStatus
 
 WINDOW = timedelta(minutes=30)
 TICK = timedelta(seconds=10)
-FLOOR = 0.002
-"""The least correlation that a past can show: half an hour without a burst does not rule them out."""
 
 Cell: TypeAlias = tuple[float, float]
 """Requests and failures of one tick."""

@@ -11,14 +11,16 @@ from enum import StrEnum
 
 from canary.core import eprocess, statistics
 from canary.core.book import Book, Tally
+from canary.core.counts import Version
+from canary.core.eprocess import FLOOR, UNKNOWN
 from canary.core.formats import show_share
 from canary.core.gates import Gate, Metric
+from canary.core.pods import worst_pod
 from canary.core.spec import CanarySpec, OnUnanswered
 from canary.core.status import Reason
-from canary.errors import clip
 
 SUSPICIOUS = 10.0  # odds against a route that make it worth naming beside the service
-LOPSIDED = 0.8  # share of the failures that makes one pod worth naming
+FEWER = 2.0  # design effect from which it matters to people
 
 
 class Verdict(StrEnum):
@@ -43,6 +45,8 @@ class GateView:
     tally: Tally
     wanted: str
     required: bool = True
+    counting: str = ""
+    """How its evidence is counted, where that is less than request by request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,7 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
                 tally=book.tallies.get(g.name, Tally()),
                 wanted=wanted(g),
                 required=g.required,
+                counting=_counting(g, book, spec),
             )
             for g in gates
         ),
@@ -172,7 +177,8 @@ def describe(gate: Gate, book: Book) -> str:
         f"{gate.name}: {canary} of {tally.canary_requests:.0f} canary requests {what}"
         f" (stable {stable} of {tally.stable_requests:.0f}), {wanted(gate)}"
     )
-    return text + _worst_pod(gate, book)
+    worst = (worst_pod(book.pods, gate, version) for version in Version)
+    return ", ".join([text, *(told for told in worst if told)])
 
 
 def wanted(gate: Gate) -> str:
@@ -187,18 +193,22 @@ def wanted(gate: Gate) -> str:
     return said
 
 
+def counting(icc: float, requests: float) -> str:
+    """Word by how much the requests of one tick count as fewer, where that matters and caution alone is not why."""
+    fewer = statistics.design_effect(requests, icc)
+    if icc <= FLOOR or fewer < FEWER:
+        return ""
+    why = "stable's past is not known" if icc == UNKNOWN else "it fails in bursts"
+    return f"{why}: evidence counted at 1/{fewer:.0f}"
+
+
+def _counting(gate: Gate, book: Book, spec: CanarySpec) -> str:
+    tally, traffic = book.tallies.get(gate.name, Tally()), book.traffic.get(gate.place)
+    both = tally.canary_requests + tally.stable_requests
+    if traffic is None or not both:
+        return ""
+    return counting(gate.promise.icc, traffic.rps * spec.interval.total_seconds() * tally.canary_requests / both)
+
+
 def _rate(failures: float, requests: float) -> str:
     return show_share(failures / requests) if requests else "none"
-
-
-def _worst_pod(gate: Gate, book: Book) -> str:
-    if gate.metric is not Metric.SUCCESS_RATE:
-        return ""
-    pods = {pod: failures for (place, pod), (_, failures) in book.pods.items() if place == gate.place}
-    total = sum(pods.values())
-    if total <= 0 or len(pods) < 2:  # noqa: PLR2004 - one pod is no news
-        return ""
-    worst = max(pods, key=lambda pod: pods[pod])
-    if pods[worst] < LOPSIDED * total:
-        return ""
-    return f", pod {clip(worst)} has {pods[worst]:.0f} of the {total:.0f} failures"

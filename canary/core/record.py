@@ -206,6 +206,7 @@ def _render_gates(judgement: Judgement | None, gates: tuple[Gate, ...]) -> list[
             "oddsFor": float(f"{view.passing:.3g}"),
             "canary": f"{view.tally.canary_failures:.0f} of {view.tally.canary_requests:.0f}",
             "stable": f"{view.tally.stable_failures:.0f} of {view.tally.stable_requests:.0f}",
+            **({"counting": view.counting} if view.counting else {}),
         }
         for view in views
     ]

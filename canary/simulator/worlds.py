@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Final
 
 from canary.core.counts import SERVICE, Version, What
-from canary.core.eprocess import Promise
+from canary.core.eprocess import FLOOR, Promise
 from canary.core.formats import show_share
-from canary.core.history import FLOOR, correlation
+from canary.core.history import correlation
 from canary.core.spec import FULL
 from canary.simulator.counting import Window
 from canary.simulator.mesh import Mesh

@@ -9,6 +9,11 @@ import yaml
 from click.testing import CliRunner, Result
 
 from canary.cli import main
+from canary.cli.forecast import _tell
+from canary.core.demand import Demand
+from canary.core.forecast import forecast
+from canary.core.gates import gates
+from canary.core.manifest import parse_spec
 from tests.canaries import a_canary, a_route, with_gates
 
 
@@ -39,6 +44,17 @@ def test_a_gate_that_is_too_quiet_is_named(tmp_path: Path) -> None:
     assert "service: success rate: too quiet to pass within the stepTimeout of 30m." in (
         foretold(tmp_path, "--traffic", "0.1").stdout
     )
+
+
+@pytest.mark.parametrize(("icc", "told"), [(0.05, ["it fails in bursts: evidence counted at 1/26"]), (None, [])])
+def test_a_gate_that_fails_in_bursts_is_named(
+    icc: float | None, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = parse_spec(a_canary())
+    demand = {"service: success rate": Demand(rps=100.0, failure=0.01, icc=icc)}
+    _tell(spec, forecast(spec, gates(spec, ()), demand), ())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": success rate: ")[2].removesuffix(".") for line in lines if "bursts" in line] == told
 
 
 def test_a_prometheus_that_is_gone_is_one_clear_error(tmp_path: Path) -> None:

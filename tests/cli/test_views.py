@@ -49,6 +49,11 @@ def with_status(**status: object) -> Json:
             id="not ready",
         ),
         pytest.param(
+            with_status(phase="Baking", gates=[{"name": "GET /", "counting": "it fails in bursts"}, {"name": "PUT /"}]),
+            ["shop/web: Baking", "rollout  at , since -", "GET /: it fails in bursts"],
+            id="bursts",
+        ),
+        pytest.param(
             {**with_status(phase="Idle"), "spec": {"paused": True}},
             ["shop/web: Idle", "paused by spec.paused"],
             id="paused",

@@ -100,6 +100,8 @@ def test_increments_are_summed_by_what_they_mean() -> None:
     sums = [found.of(Version.CANARY, "", what) for what in (What.SENT, What.ANSWERED, What.FAILED, What.TIMED)]
     assert sums == [12, 10, 3, 7]
     assert found.pods[Version.CANARY, "c2-0"].of(Version.CANARY, "", What.FAILED) == 3
+    (gate,) = gates(a_spec(), ())
+    assert found.passing(gate, Version.CANARY) == found.failing(gate, Version.CANARY) == (10, 3)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,11 @@ import pytest
 
 from canary.core import decide as deciding
 from canary.core import starting
-from canary.core.book import MOST_PODS, Manner
-from canary.core.counts import Counts, Version, What
+from canary.core.book import Manner
 from canary.core.decide import decide, questions
 from canary.core.decision import Scale, SetWeights
 from canary.core.facts import Facts
 from canary.core.gatecalls import gate_calls
-from canary.core.gates import gates
 from canary.core.guards import canary_trouble, stable_trouble
 from canary.core.handover import stable_carries
 from canary.core.lenient import as_float
@@ -33,7 +31,6 @@ from tests.build import (
     a_hook,
     a_past,
     a_snapshot,
-    a_spec,
     a_split,
     a_status,
     canary,
@@ -65,17 +62,6 @@ def test_a_workload_that_is_not_there_is_in_trouble() -> None:
 
 def test_what_is_no_number_is_zero() -> None:
     assert [as_float(value) for value in ("x", None, True, float("inf"), 2)] == [0, 0, 0, 0, 2]
-
-
-def test_only_so_many_pods_are_told_apart() -> None:
-    (gate,) = gates(a_spec(), ())
-    counts = Counts()
-    for number in range(MOST_PODS + 5):
-        counts.pods[Version.CANARY, f"c2-{number}"].sums[Version.CANARY, "", What.ANSWERED] = 1.0
-    book = a_book(counts, counts, of=(gate,))
-    assert len(book.pods) == MOST_PODS
-    assert set(book.pods.values()) == {(2.0, 0.0)}
-    assert counts.passing(gate, Version.CANARY) == counts.failing(gate, Version.CANARY)
 
 
 def test_an_answer_of_another_kind_is_no_reading() -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from canary.core.counters import Series
 from canary.core.demand import Demand
+from canary.core.eprocess import FLOOR
 from canary.core.gates import gates
-from canary.core.history import FLOOR, Past, armed_gates, correlation
+from canary.core.history import Past, armed_gates, correlation
 from canary.core.intake import scope_for
 from canary.core.record import parse_status, render_status
 from canary.core.statistics import icc_moment

@@ -6,8 +6,9 @@ import pytest
 
 from canary.core.book import Book
 from canary.core.counts import Counts, Version, What
+from canary.core.eprocess import FLOOR, UNKNOWN
 from canary.core.gates import Metric, gates
-from canary.core.judgement import Verdict, describe, judge, wanted
+from canary.core.judgement import Verdict, counting, describe, judge, wanted
 from canary.core.spec import CanarySpec
 from canary.core.status import Reason
 from canary.core.unanswered import OpenRequests
@@ -17,26 +18,18 @@ ROUTED = {"successRate": {"min": "99%"}, "routes": [{"name": "GET /", "successRa
 HUNG = OpenRequests(open_time=0.01, requests=900, excess=200, in_a_row=3)
 
 
-def at(place: str, canary: tuple[float, float], stable: tuple[float, float], *pods: tuple[float, float]) -> Counts:
+def at(place: str, canary: tuple[float, float], stable: tuple[float, float]) -> Counts:
     made = Counts()
     for version, (requests, failures) in ((Version.CANARY, canary), (Version.STABLE, stable)):
         made.sums[version, place, What.ANSWERED] = requests
         made.sums[version, place, What.FAILED] = failures
-    for number, (requests, failures) in enumerate(pods):
-        made.pods[Version.CANARY, f"c2-{number}"] = a_pod(place, requests, failures)
     return made
-
-
-def a_pod(place: str, requests: float, failures: float) -> Counts:
-    its = {What.ANSWERED: requests, What.FAILED: failures}
-    return Counts(sums={(Version.CANARY, place, what): value for what, value in its.items()})
 
 
 def both(*parts: Counts) -> Counts:
     made = Counts()
     for part in parts:
         made.sums.update(part.sums)
-        made.pods.update(part.pods)
     return made
 
 
@@ -57,11 +50,10 @@ def test_one_gate(intervals: tuple[Counts, ...], verdict: Verdict, fault: Reason
 
 def test_a_culprit_is_named_with_its_numbers_route_first() -> None:
     spec = a_spec(gates=ROUTED)
-    bad = both(at("", (200, 30), (1800, 2)), at("GET /", (200, 30), (1800, 2), (100, 29), (100, 1)))
+    bad = both(at("", (200, 30), (1800, 2)), at("GET /", (200, 30), (1800, 2)))
     found = judge(a_book(*[bad] * 4, of=gates(spec, ())), gates(spec, ()), spec)
     assert found.route == "GET /"
     assert found.message.startswith("GET /: success rate: 15% of 800 canary requests failed (stable 0.11% of 7200)")
-    assert "pod c2-0 has 116 of the 120 failures" in found.message
     assert "100:1 decide" in found.message
 
 
@@ -116,24 +108,13 @@ def test_latency_is_worded_by_its_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pods", "named"),
+    ("icc", "requests", "told"),
     [
-        pytest.param([(10, 9), (10, 1)], True, id="one has nearly all"),
-        pytest.param([(10, 5), (10, 5)], False, id="both have some"),
-        pytest.param([(10, 9)], False, id="there is but one"),
-        pytest.param([(10, 0), (10, 0)], False, id="nobody failed"),
+        pytest.param(0.15, 101, "it fails in bursts: evidence counted at 1/16", id="bursts"),
+        pytest.param(UNKNOWN, 501, "stable's past is not known: evidence counted at 1/6", id="no past"),
+        pytest.param(0.15, 7, "", id="too few requests for it to matter"),
+        pytest.param(FLOOR, 10_000, "", id="no bursts, and caution"),
     ],
 )
-def test_a_pod_is_named_when_it_has_most_of_the_failures(pods: list[tuple[float, float]], *, named: bool) -> None:
-    (gate,) = gates(a_spec(), ())
-    book = a_book(at("", (20, 10), (100, 0), *pods), of=(gate,))
-    assert ("pod c2-0 has" in describe(gate, book)) == named
-
-
-def test_a_pod_with_a_label_without_end_floods_no_message() -> None:
-    (gate,) = gates(a_spec(), ())
-    counted = at("", (20, 10), (100, 0), (10, 10), (10, 0))
-    counted.pods[Version.CANARY, "ü" * 10_000] = a_pod("", 100, 100)
-    told = describe(gate, a_book(counted, of=(gate,)))
-    assert "pod üüü" in told
-    assert len(told) < 600
+def test_how_evidence_is_counted_is_said_where_it_matters(icc: float, requests: float, told: str) -> None:
+    assert counting(icc, requests) == told

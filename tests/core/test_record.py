@@ -6,12 +6,14 @@ from typing import cast
 
 import pytest
 
+from canary.core.demand import Demand
 from canary.core.exposure import Traffic
 from canary.core.gates import gates
+from canary.core.history import armed_gates
 from canary.core.judgement import judge
 from canary.core.record import parse_status, render_status
 from canary.core.status import CanaryStatus, Condition, Outcome, Phase, Reason, Told
-from tests.build import CALM, GOOD, NOW, a_book, a_past, a_rollout, a_spec, a_status
+from tests.build import CALM, GOOD, JUDGED, NOW, a_book, a_past, a_rollout, a_spec, a_status
 
 CONDITION = Condition(
     type="Ready", status=True, reason=Reason.READY, message="Wired and valid.", since=NOW, generation=3
@@ -74,6 +76,19 @@ def test_people_see_each_gate_with_its_numbers() -> None:
     (gate,) = found
     assert (gate["name"], gate["verdict"], gate["share"]) == ("service: success rate", "Pass", 1.0)
     assert (gate["canary"], gate["stable"]) == ("0 of 4000", "32 of 36000")
+
+
+def test_people_see_where_evidence_counts_as_less() -> None:
+    spec, learned = a_spec(), {JUDGED: Demand(rps=500.0, failure=0.001, icc=0.05)}
+    status = a_status(Phase.PROGRESSING, 500, learned=learned)
+    status = replace(status, book=a_book(*GOOD, traffic={"": Traffic(requests=5000, seconds=10, known=60)}))
+    judged = armed_gates(spec, status)
+    shown = render_status(status, judge(status.book, judged, spec), judged)
+    rollout, found = shown["rollout"], shown["gates"]
+    assert isinstance(rollout, dict)
+    assert isinstance(found, list)
+    assert rollout["learned"] == {JUDGED: {"requestsPerSecond": 500.0, "failure": 0.001, "icc": 0.05}}
+    assert found[0]["counting"] == "it fails in bursts: evidence counted at 1/26"
 
 
 @pytest.mark.parametrize(

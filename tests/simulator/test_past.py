@@ -4,8 +4,9 @@ from random import Random
 
 import pytest
 
+from canary.core.eprocess import FLOOR
 from canary.core.gates import gates
-from canary.core.history import FLOOR, WINDOW
+from canary.core.history import WINDOW
 from canary.core.intake import scope_for
 from canary.core.manifest import parse_spec
 from canary.core.questions import ReadHistory

@@ -2,8 +2,7 @@
 
 import pytest
 
-from canary.core.eprocess import Promise
-from canary.core.history import FLOOR
+from canary.core.eprocess import FLOOR, Promise
 from canary.simulator.hold import crossing
 from canary.simulator.scenario import Release, Scenario
 from canary.simulator.worlds import UNKNOWN, World, bad, boundaries, good, held, learned, release, rough
