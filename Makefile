@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all one needs; each sets up what it uses.
-.PHONY: setup demo lab test check format controlplane e2e soak fuzz calibrate
+.PHONY: setup demo lab test check format controlplane e2e soak fuzz calibrate bench
 setup:        ; @sh scripts/setup.sh
 demo: setup   ; @.venv/bin/canary demo
 lab: setup    ; @.venv/bin/canary lab up
@@ -11,3 +11,4 @@ e2e: setup controlplane ; @.venv/bin/pytest --timeout 900 e2e
 soak: setup controlplane ; @.venv/bin/python -m e2e.soak --docs
 fuzz: setup   ; @.venv/bin/python -m tests.fuzz
 calibrate: setup ; @.venv/bin/canary calibrate
+bench: setup  ; @.venv/bin/python scripts/bench.py

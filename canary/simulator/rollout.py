@@ -44,7 +44,7 @@ def play(canary: Mapping[str, object], scenario: Scenario, seed: int, tell: Tell
     key = Key(str(metadata.get("namespace") or "default"), str(metadata["name"]))
     rng = Random(seed)  # noqa: S311 - chance, no secret
     mesh = Mesh(scenario, rng, -BEFORE - rng.random() * scenario.scrape.total_seconds())
-    site = Site(key, spec, raw, mesh, Random(f"{seed}, before"))  # noqa: S311 - chance, no secret
+    site = Site(key, spec, raw, mesh, seed)
     site.tick()
     site.pass_time(0.0)
     site.ship()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import assert_never, cast
 
 from canary.core.decide import decide, questions
@@ -17,7 +16,7 @@ from canary.runtime.ledger import Ledger
 from canary.runtime.queue import aligned
 from canary.simulator.fleet import Fleet, Template
 from canary.simulator.mesh import EPOCH, Mesh
-from canary.simulator.past import look_back
+from canary.simulator.past import recall
 
 OLD, NEW = "old", "new"
 STABLE_PODS = 4
@@ -32,8 +31,8 @@ class Site:
     spec: CanarySpec
     raw: Mapping[str, object]
     mesh: Mesh
-    before: Random
-    """Draws the time before the release was shipped."""
+    past: int
+    """Number of the past that Prometheus has of stable."""
     status: CanaryStatus = field(default_factory=CanaryStatus)
     guarded: bool = False
     ledger: Ledger = field(default_factory=Ledger)
@@ -130,7 +129,7 @@ class Site:
             case ReadCounters(scope=scope):
                 return self.mesh.read(scope)
             case ReadHistory():
-                return look_back(self.mesh.scenario, question, self.before)
+                return recall(self.mesh.scenario, question, self.past)
             case FindBounds():
                 return Bounds(bounds=PROXY_BOUNDS)
             case CallGate():

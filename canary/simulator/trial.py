@@ -93,9 +93,8 @@ def prepare(canary: Mapping[str, object], icc: float) -> Stage:
     Nobody is asked to approve or confirm, and what evidence does not decide is rolled back.
     """
     spec, raw = _alone(parse_spec(canary)), canary.get("spec")
-    rng = Random(0)  # noqa: S311 - chance, no secret
-    mesh = Mesh(Scenario(traffic=1.0), rng, 0.0)
-    site = Site(Key("default", "trial"), spec, raw if isinstance(raw, Mapping) else {}, mesh, rng)
+    mesh = Mesh(Scenario(traffic=1.0), Random(0), 0.0)  # noqa: S311 - chance, no secret
+    site = Site(Key("default", "trial"), spec, raw if isinstance(raw, Mapping) else {}, mesh, 0)
     site.canary.replicas = STABLE_PODS
     site.tick()
     site.ship()

@@ -4,8 +4,6 @@ import json
 import math
 import random
 import runpy
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeAlias, TypedDict
@@ -477,16 +475,3 @@ class TestCheckpoint:
     def test_refuses_another_length(self, length: int) -> None:
         with pytest.raises(ValueError, match=f"48 numbers, not {length}"):
             Evidence.from_numbers([0.0] * length)
-
-
-@pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer slows everything down several times")
-@pytest.mark.parametrize("weight", [100, BAKE], ids=["with a control", "without one"])
-def test_a_tick_takes_at_most_50_microseconds(weight: int) -> None:
-    start, tick = after(seen(100, 0, 900, 50)), seen(1000, 10, 9000, 7, weight)
-    best = math.inf
-    for _ in range(40):
-        begun = time.perf_counter()
-        for _ in range(100):
-            fold(PROMISE, start, tick)
-        best = min(best, (time.perf_counter() - begun) / 100)
-    assert best <= 50e-6
