@@ -29,10 +29,12 @@ from canary.core.questions import (
     FindBounds,
     GateReply,
     History,
+    Numbers,
     Question,
     ReadCounters,
     ReadHistory,
     Reading,
+    RunQuery,
     Unanswered,
 )
 from canary.core.snapshot import Key, Pod, Snapshot, Split, Wiring, Workload
@@ -69,6 +71,16 @@ def a_spec(**fields: object) -> CanarySpec:
 def a_hook(name: str, kind: str) -> dict[str, object]:
     """Write a webhook."""
     return {"name": name, "type": kind, "url": f"http://{name}.shop"}
+
+
+def a_query(**fields: object) -> dict[str, object]:
+    """Write a query that wants at most 5."""
+    return {"name": "depth", "query": 'max(queue_depth{app="web-canary"})', "max": 5, **fields}
+
+
+def with_query(**fields: object) -> dict[str, object]:
+    """Write gates with a query among them."""
+    return {"successRate": {"min": "99%"}, "queries": [a_query(**fields)]}
 
 
 def with_hook(name: str, kind: str) -> dict[str, object]:
@@ -390,6 +402,7 @@ class Answered(TypedDict, total=False):
     history: History | Unanswered
     bounds: Bounds | Unanswered
     hooks: Mapping[str, GateReply | Unanswered]
+    numbers: Mapping[str, Numbers | Unanswered]
 
 
 QUIET = a_reading(since(c2=Load(sent=100), s1=Load(sent=900, failed=1)))
@@ -413,6 +426,8 @@ def _answer(question: Question, given: Answered) -> Answer:
             return given.get("history", History(demand={}))
         case FindBounds():
             return given.get("bounds", Bounds(bounds=BOUNDS))
+        case RunQuery(query=query):
+            return given.get("numbers", {}).get(query.name, Numbers(numbers=(1.0,)))
         case CallGate(webhook=hook):
             return given.get("hooks", {}).get(hook.name, NO)
 

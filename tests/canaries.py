@@ -36,6 +36,11 @@ def a_route(name: str = "GET /", **gates: object) -> dict[str, object]:
     return {"name": name, **(gates or GATES)}
 
 
+def a_query(**fields: object) -> dict[str, object]:
+    query = {"name": "depth", "query": "max(depth)", "max": 5, **fields}
+    return {key: value for key, value in query.items() if value is not None}
+
+
 def a_webhook(**fields: object) -> dict[str, object]:
     return {"name": "hook", "type": "notify", "url": "http://hook.web", **fields}
 
@@ -61,6 +66,7 @@ FULL = a_canary(
                 "latency": {"p99": "500ms", "failures": "Exclude"},
             }
         ],
+        "queries": [{"name": "depth", "query": "max(depth)", "min": 0, "max": 5.5, "for": "30s"}],
         "webhooks": [{"name": "hook", "type": "notify", "url": "http://hook.web", "timeout": "10s"}],
     },
     evidence={"falseRollback": "1%", "missedRegression": "5%"},
@@ -167,6 +173,9 @@ GOOD = [
     pytest.param(with_gates(routes=[a_route(str(i)) for i in range(63)]), id="as many gates as may be"),
     pytest.param(with_gates(webhooks=[a_webhook(name=f"h{i}") for i in range(16)]), id="as many webhooks as may be"),
     pytest.param(with_gates(webhooks=[a_webhook(url="https://[::1]:8443/a?b=c#d")]), id="an address in digits"),
+    pytest.param(with_gates(queries=[a_query(name=f"q{i}") for i in range(16)]), id="as many queries as may be"),
+    pytest.param(with_gates(queries=[a_query(min=-1e15, max=1e15, **{"for": "0s"})]), id="a query of any range"),
+    pytest.param(with_gates(queries=[a_query(query='x{a="{{ canaryRevision }}"}[{{interval}}]')]), id="variables"),
     pytest.param(a_canary(evidence={"falseRollback": "0.0001%", "missedRegression": "20%"}), id="risks at bounds"),
 ]
 
@@ -328,6 +337,37 @@ BAD = [
         a_canary(evidence={"falseRollback": "0%"}), "spec.evidence.falseRollback", "0.0001% to 20%", id="alpha"
     ),
     pytest.param(a_canary(evidence={"missedRegression": "21%"}), "spec.evidence.missedRegression", "to 20%", id="beta"),
+    pytest.param(
+        with_gates(queries=[a_query(name="Depth")]), "spec.gates.queries[0].name", "'Depth' is not", id="query name"
+    ),
+    pytest.param(
+        with_gates(queries=[a_query(query=" ")]), "spec.gates.queries[0].query", "a PromQL expression", id="no query"
+    ),
+    pytest.param(
+        with_gates(queries=[a_query(query="x{a='{{pod}}'}")]),
+        "spec.gates.queries[0].query",
+        "nothing in double braces but namespace, service, stableService",
+        id="no variable of ours",
+    ),
+    pytest.param(
+        with_gates(queries=[a_query(query="x" * 2001)]), "spec.gates.queries[0].query", "at most 2000", id="long query"
+    ),
+    pytest.param(
+        with_gates(queries=[a_query(max=None)]), "spec.gates.queries[0]", "a min, a max or both", id="no range"
+    ),
+    pytest.param(
+        with_gates(queries=[a_query(max="5")]), "spec.gates.queries[0].max", "'5' is not a number", id="max is text"
+    ),
+    pytest.param(
+        with_gates(queries=[a_query(min=float("nan"))]), "spec.gates.queries[0].min", "nan is not", id="min is NaN"
+    ),
+    pytest.param(
+        with_gates(queries=[a_query(min=6)]), "spec.gates.queries[0].min", "a number of at most max", id="empty range"
+    ),
+    pytest.param(with_gates(queries=[a_query()] * 2), "spec.gates.queries", "names each once", id="query twice"),
+    pytest.param(
+        with_gates(queries=[a_query(name=f"q{i}") for i in range(17)]), "spec.gates.queries", "at most 16", id="queries"
+    ),
     pytest.param(a_canary(promotion={"mode": "Move"}), "spec.promotion.mode", "Copy, CopyImages, External", id="mode"),
     pytest.param(a_canary(promotion={"approval": "no"}), "spec.promotion.approval", "Automatic, Manual", id="approval"),
     pytest.param(

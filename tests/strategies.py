@@ -27,6 +27,8 @@ def a_spec(turn: int) -> dict[str, object]:
         gates["latency"] = {"p99": ("300ms", "250ms")[turn % 2]}
     if turn % 5 == 1:
         gates["unanswered"] = ("Hold", "Ignore")[turn % 2]
+    if turn % 6 == 1:
+        gates["queries"] = [{"name": "depth", "query": "max(depth)", "max": (5, 0)[turn % 4 == 3], "for": "20s"}]
     return {
         "service": "web",
         "stable": {"service": "web-stable"},

@@ -272,16 +272,16 @@ def _root(error: BaseException) -> str:
 
 
 def _series(result: object) -> tuple[Series, ...]:
-    """Translate a vector or a matrix. Values are texts, "NaN" among them; a native histogram has none."""
+    """Translate a vector, a matrix or a scalar. Values are texts, "NaN" among them; a native histogram has none."""
     found = []
     try:
-        for row in result:  # type: ignore[attr-defined]  # what is no list is caught below
+        scalar = any(isinstance(part, str) for part in result)  # type: ignore[attr-defined]  # so is this
+        for row in [{"metric": {}, "value": result}] if scalar else result:  # type: ignore[attr-defined]  # what is no list is caught below
             rows = row.get("values") or ([row["value"]] if "value" in row else [])
             samples = tuple([(float(time), float(value)) for time, value in rows])
             if not all(math.isfinite(time) for time, _ in samples):
                 raise ValueError("a time that is none")
-            labels = {str(name): str(value) for name, value in row["metric"].items()}
-            found.append(Series(labels, samples))
+            found.append(Series({str(name): str(value) for name, value in row["metric"].items()}, samples))
     except (TypeError, ValueError, OverflowError, LookupError, AttributeError) as error:
         raise MetricsUnreachable(f"Prometheus sent what is neither vector nor matrix: {clip(str(error))}") from error
     return tuple(found)

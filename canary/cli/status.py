@@ -130,9 +130,10 @@ def _picked(found: Iterable[Json], wanted: Wanted) -> list[Json]:
 
 
 def _sections(obj: Json) -> list[tuple[Sequence[str], Sequence[Sequence[str]]]]:
-    """Lay out one Canary: sentences, then its gates, then its past."""
+    """Lay out one Canary: sentences, then its gates and queries, then its past."""
     return [
         ((), [[line] for line in views.headline(obj)]),
         (views.GATES, views.gates(obj)),
+        (views.QUERIES, views.queries(obj)),
         (views.HISTORY, views.history(obj)),
     ]

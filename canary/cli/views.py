@@ -11,6 +11,7 @@ Json: TypeAlias = Mapping[str, object]
 
 COLUMNS: Final = ("NAME", "PHASE", "WEIGHT", "REVISION", "REASON", "MESSAGE")
 GATES: Final = ("GATE", "VERDICT", "CANARY FAILED", "STABLE FAILED", "ODDS AGAINST", "ODDS FOR", "PROMISE")
+QUERIES: Final = ("QUERY", "VERDICT", "PROMISE", "SAYS")
 HISTORY: Final = ("ROLLOUT", "OUTCOME", "REASON", "PEAK", "SECONDS", "REQUESTS", "FAILED", "STARTED", "MESSAGE")
 MOST_EXPECTED: Final = 5  # gates whose forecast is shown
 MILLION: Final = 1e6
@@ -78,6 +79,12 @@ def _expected(status: Json) -> list[str]:
     """Word the forecast for those gates that are waited for; what is only watched is said in its row."""
     awaited = [gate for gate in rows(status, "gates") if gate.get("required") is not False and text(gate, "expected")]
     return [f"expected, {text(gate, 'name')}: {text(gate, 'expected')}" for gate in awaited[:MOST_EXPECTED]]
+
+
+def queries(obj: Json) -> list[list[str]]:
+    """List the user's queries of the rollout that runs, in the cells of QUERIES."""
+    keys = ("name", "verdict", "promise", "message")
+    return [[text(query, key) for key in keys] for query in rows(part(obj, "status"), "queries")]
 
 
 def history(obj: Json) -> list[list[str]]:

@@ -13,6 +13,7 @@ from canary.core.eprocess import Evidence, Interval
 from canary.core.exposure import Traffic, effective, flows
 from canary.core.gates import Gate
 from canary.core.pods import Pods
+from canary.core.ranges import Checked
 from canary.core.spec import Weight
 from canary.core.statistics import ODDS
 from canary.core.unanswered import OpenRequests, Standing
@@ -47,6 +48,7 @@ class Book:
 
     `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds
     since then on ours. `bounds` are the latency buckets that exist, `manner` how the last reading was taken.
+    `queries` is what the user's queries said last, under their names.
     `answered` counts the canary's answered requests since the weight last changed, but for those of a tick in which
     it changed so much that no gate compares them. `open` is by place. `pods` is, as `manner`, not checkpointed.
     `traffic` is by place, `effective` holds a gate's canary requests and failures, as far as they count.
@@ -60,6 +62,7 @@ class Book:
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     open: Mapping[str, OpenRequests] = field(default_factory=dict)
+    queries: Mapping[str, Checked] = field(default_factory=dict)
     pods: Pods = field(default_factory=dict)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     effective: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from canary.core.handover import stable_carries
 from canary.core.manifest import ORDERS, as_object, parse_spec
 from canary.core.obstacles import unreadable
 from canary.core.promotion import carries, release
+from canary.core.spec import CanarySpec
 from canary.core.status import Phase, Reason
 from canary.errors import InvalidSpec, listed
 
@@ -41,8 +42,11 @@ def _new_spec(facts: Facts) -> Facts:
     if seen.problems or rollout.spec == raw:
         return facts
     found = gates(seen.spec, book.bounds)
-    changed = _changed_gates(facts, found)
+    followed = _parsed(rollout.spec)
+    changed = _changed_gates(facts, found, followed)
     book = books.keep(books.forget(book, changed), found)
+    known = {query.name for query in seen.spec.queries if followed is not None and query in followed.queries}
+    book = replace(book, queries={name: checked for name, checked in book.queries.items() if name in known})
     if _followed(rollout.spec) != _followed(raw):
         message = f"The spec changed in mid-rollout; evidence starts over for: {', '.join(changed) or 'nothing'}."
         facts = _told(facts, Notice(reason=Reason.SPEC_CHANGED, message=message))
@@ -53,10 +57,15 @@ def _followed(spec: Mapping[str, object]) -> Mapping[str, object]:
     return {key: value for key, value in spec.items() if key not in ORDERS}
 
 
-def _changed_gates(facts: Facts, found: tuple[Gate, ...]) -> list[str]:
+def _parsed(spec: Mapping[str, object]) -> CanarySpec | None:
     try:
-        followed = parse_spec(as_object(facts.rollout.spec))
+        return parse_spec(as_object(spec))
     except InvalidSpec:  # written by another version of this program
+        return None
+
+
+def _changed_gates(facts: Facts, found: tuple[Gate, ...], followed: CanarySpec | None) -> list[str]:
+    if followed is None:
         return [gate.name for gate in found]
     before = {gate.name: gate for gate in gates(followed, facts.status.book.bounds)}
     return [g.name for g in found if g.name in before and _asks(before[g.name]) != _asks(g)]

@@ -11,9 +11,10 @@ from canary.core.book import Book, Tally
 from canary.core.eprocess import Evidence
 from canary.core.exposure import Traffic
 from canary.core.lenient import as_array, as_float, as_mapping, as_text
+from canary.core.ranges import Checked
 from canary.core.unanswered import OpenRequests
 
-State = TypeVar("State", Evidence, OpenRequests, Tally, Traffic, tuple[float, float])
+State = TypeVar("State", Evidence, OpenRequests, Checked, Tally, Traffic, tuple[float, float])
 
 
 def render_book(book: Book) -> dict[str, object]:
@@ -25,6 +26,7 @@ def render_book(book: Book) -> dict[str, object]:
         "bounds": list(book.bounds),
         "gates": {name: _line(evidence.numbers()) for name, evidence in sorted(book.evidence.items())},
         "open": {place or "service": _line(state.numbers()) for place, state in sorted(book.open.items())},
+        "queries": {name: _line(checked.numbers()) for name, checked in sorted(book.queries.items())},
         "counted": {name: _line(_tally(tally)) for name, tally in sorted(book.tallies.items())},
         "traffic": {
             place or "service": _line((t.requests, t.seconds, t.known)) for place, t in sorted(book.traffic.items())
@@ -42,6 +44,7 @@ def parse_book(record: Mapping[str, object]) -> Book:
         bounds=tuple(as_float(bound) for bound in as_array(record.get("bounds"))),
         evidence=_states(as_mapping(record.get("gates")), Evidence.from_numbers),
         open=_states(_by_place(record, "open"), OpenRequests.from_numbers),
+        queries=_states(as_mapping(record.get("queries")), Checked.from_numbers),
         tallies=_states(as_mapping(record.get("counted")), _read_tally),
         traffic=_states(_by_place(record, "traffic"), _read_traffic),
         effective=_states(as_mapping(record.get("effective")), _read_pair),

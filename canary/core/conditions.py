@@ -37,6 +37,8 @@ HELD: Final = WIRING | {
     Reason.WEBHOOK_UNANSWERED,
     Reason.OVERDUE,
     Reason.UNANSWERED,
+    Reason.QUERY_OUTSIDE,
+    Reason.QUERY_UNANSWERED,
 }
 """What blocks a rollout that runs. Gathering evidence is not being held."""
 

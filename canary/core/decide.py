@@ -19,6 +19,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
+from canary.core import queries
 from canary.core.conditions import conditions
 from canary.core.converge import converge, repairs
 from canary.core.decision import Decision, Effect, Notice, Unguard
@@ -58,6 +59,9 @@ ALARMS: Final = frozenset(
         Reason.SUCCESS_RATE,
         Reason.LATENCY,
         Reason.UNANSWERED,
+        Reason.QUERY,
+        Reason.QUERY_OUTSIDE,
+        Reason.QUERY_UNANSWERED,
         Reason.CANARY_NOT_READY,
         Reason.STEP_TIMEOUT,
         Reason.ABORTED,
@@ -105,7 +109,7 @@ def questions(seen: Snapshot) -> tuple[Question, ...]:
     if not status.book.bounds and any(place.latency is not None for place in seen.spec.places):
         asked.append(FindBounds(scope=scope))
     past = history_wanted(seen)
-    return (*asked, *([past] if past is not None else ()), *gate_calls(seen))
+    return (*asked, *([past] if past is not None else ()), *queries.asked(seen), *gate_calls(seen))
 
 
 def decide(seen: Snapshot, answers: Answers) -> Decision:

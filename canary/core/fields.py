@@ -5,7 +5,7 @@ that the caller goes on and finds the other problems too; it must not use what i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -21,12 +21,19 @@ LONGEST_NAME: Final = 253
 LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LONGEST_LABEL: Final = 63
 LONGEST_TEXT: Final = 300  # the id of a rollout holds the longest name of a Canary and a little more
+MOST_BOUND: Final = 1e15
 MOST: Final = 2**31 - 1  # what Kubernetes counts with
 
 
 def valid_name(text: str) -> bool:
     """Tell whether an object may be called so."""
     return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
+
+
+def repeats(names: Iterable[str]) -> bool:
+    """Tell whether a name occurs twice; an empty one was refused already."""
+    known = [name for name in names if name]
+    return len(set(known)) < len(known)
 
 
 class Fields:
@@ -74,13 +81,13 @@ class Fields:
             return default
         return value
 
-    def text(self, key: str, default: str) -> str:
+    def text(self, key: str, default: str, *, most: int = LONGEST_TEXT) -> str:
         """Read a string of limited length."""
         value = self._take(key)
         if value is None:
             return default
-        if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-            self.refuse(key, f"a text of at most {LONGEST_TEXT} characters")
+        if not isinstance(value, str) or len(value) > most:
+            self.refuse(key, f"a text of at most {most} characters")
             return default
         return value
 
@@ -127,6 +134,16 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
             self.refuse(key, f"a number above 0, at most {most:g}")
             return default
+        return float(value)
+
+    def bound(self, key: str) -> float | None:
+        """Read one end of a range, or nothing."""
+        value = self._take(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST_BOUND:
+            self.refuse(key, f"a number from {-MOST_BOUND:g} to {MOST_BOUND:g}")
+            return None
         return float(value)
 
     def choice(self, key: str, default: Choice) -> Choice:

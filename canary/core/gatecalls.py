@@ -12,6 +12,7 @@ from canary.core.facts import Facts
 from canary.core.history import armed_gates
 from canary.core.judgement import judge
 from canary.core.questions import CallGate
+from canary.core.ranges import unsettled
 from canary.core.ripeness import convincing
 from canary.core.snapshot import Snapshot
 from canary.core.spec import Approval, Inconclusive, Webhook, WebhookKind
@@ -43,13 +44,17 @@ def _about_to_step(seen: Snapshot, rollout: Rollout) -> bool:
     judgement = judge(book, armed_gates(seen.spec, seen.status), seen.spec)
     facts = Facts(seen=seen, status=seen.status, counters=None, judgement=judgement)
     dwelt = seen.spec.ramp is not None or rollout.dwelt + seen.elapsed >= seen.spec.dwell
-    return (dwelt and convincing(facts)) or _about_to_go_on(seen, rollout, timedelta())
+    return (dwelt and convincing(facts) and _in_range(seen)) or _about_to_go_on(seen, rollout, timedelta())
 
 
 def _about_to_be_promoted(seen: Snapshot, rollout: Rollout) -> bool:
     approved = seen.spec.approval is Approval.AUTOMATIC or seen.spec.approve == rollout.id
     baked = rollout.baked + seen.spec.interval >= seen.spec.bake
-    return approved and (baked or _about_to_go_on(seen, rollout, seen.spec.bake))
+    return approved and ((baked and _in_range(seen)) or _about_to_go_on(seen, rollout, seen.spec.bake))
+
+
+def _in_range(seen: Snapshot) -> bool:
+    return unsettled(seen.spec.queries, seen.status.book.queries) is None
 
 
 def _about_to_go_on(seen: Snapshot, rollout: Rollout, extra: timedelta) -> bool:

@@ -11,6 +11,7 @@ from canary.core.facts import Facts, clock_stopped
 from canary.core.history import armed_gates
 from canary.core.intake import take_in, with_bounds, with_history
 from canary.core.judgement import judge
+from canary.core.queries import with_queries
 from canary.core.questions import Answers, CallGate, GateReply, Unanswered
 from canary.core.snapshot import Snapshot
 from canary.core.spec import WebhookKind
@@ -23,7 +24,8 @@ def gather(seen: Snapshot, answers: Answers) -> Facts:
         return Facts(seen=seen, status=status, counters=None)
     status = replace(status, book=replace(status.book, waited=status.book.waited + seen.elapsed.total_seconds()))
     facts = Facts(seen=seen, status=status, counters=seen.counters, replies=_replies(answers))
-    facts = timed(take_in(with_changes(with_history(with_bounds(facts, answers), answers)), answers))
+    facts = with_changes(with_history(with_bounds(facts, answers), answers))
+    facts = timed(take_in(with_queries(facts, answers), answers))
     judgement = judge(facts.status.book, armed_gates(seen.spec, facts.status), seen.spec)
     return replace(facts, judgement=judgement)
 

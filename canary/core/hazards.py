@@ -9,7 +9,7 @@ from canary.core import guards
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.questions import GateReply
-from canary.core.rules import Turn, at_weight, fail, retreat, stay
+from canary.core.rules import Happening, Rule, Turn, at_weight, fail, retreat, stay
 from canary.core.spec import WebhookKind, Weight
 from canary.core.status import Reason
 
@@ -112,6 +112,24 @@ def hold_hanging(facts: Facts) -> Turn:
     """Hold while requests hang."""
     told = facts.judgement.hanging if facts.judgement is not None else ""
     return stay(facts, Reason.UNANSWERED, f"Held at {show_weight(facts.status.weight)}: {told}.")
+
+
+def query_unsettled(facts: Facts) -> bool:
+    """Tell whether some query's number is out of range, or unknown."""
+    return facts.judgement is not None and facts.judgement.unsettled is not None
+
+
+def hold_query(facts: Facts) -> Turn:
+    """Hold while a query's number is not known to be within its range."""
+    reason, told = (facts.judgement and facts.judgement.unsettled) or (Reason.QUERY_UNANSWERED, "")
+    return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {told}.")
+
+
+DOUBTS = (
+    Rule(happening=Happening.HANGING, when=hanging, follow=hold_hanging, then="held"),
+    Rule(happening=Happening.QUERY, when=query_unsettled, follow=hold_query, then="held"),
+)
+"""What holds a rollout that goes well otherwise."""
 
 
 def superseded_by(facts: Facts) -> str:

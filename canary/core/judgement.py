@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from canary.core import eprocess, statistics
+from canary.core import eprocess, ranges, statistics
 from canary.core.book import Book, Tally
 from canary.core.counts import Version
 from canary.core.eprocess import FLOOR, UNKNOWN
 from canary.core.formats import show_share
 from canary.core.gates import Gate, Metric
 from canary.core.pods import worst_pod
-from canary.core.spec import CanarySpec, OnUnanswered
+from canary.core.ranges import Checked
+from canary.core.spec import CanarySpec, OnUnanswered, Query
 from canary.core.status import Reason
 
 SUSPICIOUS = 10.0  # odds against a route that make it worth naming beside the service
@@ -50,12 +51,24 @@ class GateView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueryView:
+    """One query's standing, for people."""
+
+    name: str
+    verdict: Verdict
+    value: float | None
+    wanted: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """All gates together.
 
     `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does.
     `route` is the route to look at: the first culprit's, or the one that the evidence points to most where only the
     service's gate is to blame. `hanging` says which requests hang, where that holds the rollout and does not end it.
+    `unsettled` is the first query whose number is not known to be within its range, and why that holds.
     """
 
     against: float
@@ -68,6 +81,8 @@ class Judgement:
     hanging: str = ""
     gates: tuple[GateView, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    queries: tuple[QueryView, ...] = ()
+    unsettled: tuple[Reason, str] | None = None
 
 
 def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
@@ -112,7 +127,29 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
             for g in gates
         ),
         verdicts=verdicts,
+        queries=tuple(_view(query, book.queries.get(query.name, Checked())) for query in spec.queries),
+        unsettled=_unsettled(book, spec),
     )
+
+
+def _view(query: Query, checked: Checked) -> QueryView:
+    verdict = Verdict.PASS if ranges.passing(query, checked) else Verdict.HOLD
+    return QueryView(
+        name=query.name,
+        verdict=Verdict.FAIL if ranges.failing(query, checked) else verdict,
+        value=checked.value,
+        wanted=ranges.wanted(query),
+        told=ranges.describe(query, checked),
+    )
+
+
+def _unsettled(book: Book, spec: CanarySpec) -> tuple[Reason, str] | None:
+    query = ranges.unsettled(spec.queries, book.queries)
+    if query is None:
+        return None
+    checked = book.queries.get(query.name, Checked())
+    reason = Reason.QUERY_UNANSWERED if checked.value is None else Reason.QUERY_OUTSIDE
+    return reason, ranges.describe(query, checked)
 
 
 def _blamed(gates: Sequence[Gate], values: Mapping[str, float], merged: float, spec: CanarySpec) -> list[Gate]:
@@ -153,6 +190,10 @@ def _fault(
     told, place = _hanging(book)
     if told and spec.unanswered is OnUnanswered.ROLLBACK:
         return Reason.UNANSWERED, told, place
+    for query in spec.queries:
+        checked = book.queries.get(query.name, Checked())
+        if ranges.failing(query, checked):
+            return Reason.QUERY, ranges.describe(query, checked), ""
     return None, "", ""
 
 

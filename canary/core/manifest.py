@@ -6,12 +6,13 @@ never kept.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from canary.core import formats
 from canary.core.discretion import with_urls
-from canary.core.fields import Fields, valid_name
+from canary.core.fields import Fields, repeats, valid_name
+from canary.core.querying import read_queries
 from canary.core.spec import (
     FULL,
     HALF,
@@ -146,6 +147,7 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         places=_places(spec.section("gates")),
         unanswered=spec.section("gates").choice("unanswered", OnUnanswered.ROLLBACK),
         webhooks=_webhooks(spec.section("gates")),
+        queries=read_queries(spec.section("gates")),
         risk=Risk(
             alpha=risk.percent("falseRollback", "1%", least=1e-6, most=0.2),
             beta=risk.percent("missedRegression", "5%", least=1e-6, most=0.2),
@@ -207,7 +209,7 @@ def _places(gates: Fields) -> tuple[Place, ...]:
         routes.append(place)
         if place.success_rate is None and place.latency is None:
             fields.refuse("", "a route with a successRate or a latency")
-    if _repeats(place.route for place in routes):
+    if repeats(place.route for place in routes):
         gates.refuse("routes", "a list of routes that names each once")
     places = [place for place in (service, *routes) if place.success_rate is not None or place.latency is not None]
     if not places:
@@ -249,15 +251,9 @@ def _latency(fields: Fields) -> Latency:
 
 def _webhooks(gates: Fields) -> tuple[Webhook, ...]:
     hooks = tuple(_webhook(fields) for fields in gates.sections("webhooks"))
-    if _repeats(hook.name for hook in hooks) or len(hooks) > MOST_WEBHOOKS:
+    if repeats(hook.name for hook in hooks) or len(hooks) > MOST_WEBHOOKS:
         gates.refuse("webhooks", f"a list of at most {MOST_WEBHOOKS} webhooks that names each once")
     return hooks
-
-
-def _repeats(names: Iterable[str]) -> bool:
-    """Tell whether a name occurs twice; an empty one was refused already."""
-    known = [name for name in names if name]
-    return len(set(known)) < len(known)
 
 
 def _webhook(fields: Fields) -> Webhook:

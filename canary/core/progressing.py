@@ -17,13 +17,12 @@ from canary.core.decision import Notice
 from canary.core.facts import Facts, clock_stopped
 from canary.core.formats import show_duration, show_weight
 from canary.core.hazards import (
+    DOUBTS,
     aborted,
     fail_aborted,
     fail_judged,
     failed,
     follow_pods,
-    hanging,
-    hold_hanging,
     hold_silent,
     hold_stable,
     pods_lost,
@@ -278,7 +277,7 @@ PROGRESSING = (
     Rule(happening=Happening.STABLE_NOT_READY, when=stable_not_ready, follow=hold_stable, then="held"),
     Rule(happening=Happening.CANARY_NOT_READY, when=canary_not_ready, follow=hold_canary, then="held"),
     Rule(happening=Happening.SILENT, when=silent, follow=hold_silent, then="held, evidence kept"),
-    Rule(happening=Happening.HANGING, when=hanging, follow=hold_hanging, then="held"),
+    *DOUBTS,
     Rule(happening=Happening.PAUSED, when=paused, follow=hold_paused, then="no step up, gates armed"),
     Rule(happening=Happening.CONFIRMATION, when=unconfirmed_step, follow=hold_step, then="held"),
     Rule(happening=Happening.RIPE, when=step_due, follow=step_up, then="next step; Baking at 1000m"),
@@ -290,7 +289,7 @@ BAKING = (
     Rule(happening=Happening.CANARY_NOT_READY, when=bake_not_ready, follow=hold_canary, then="held, bake time stops"),
     Rule(happening=Happening.STABLE_NOT_READY, when=stable_not_ready, follow=hold_stable, then="held"),
     Rule(happening=Happening.SILENT, when=silent, follow=hold_silent, then="held, bake time stops"),
-    Rule(happening=Happening.HANGING, when=hanging, follow=hold_hanging, then="held"),
+    *DOUBTS,
     Rule(happening=Happening.APPROVAL, when=unapproved, follow=hold_unapproved, then="waits at 1000m, gates armed"),
     Rule(happening=Happening.PAUSED, when=paused, follow=hold_paused, then="no promotion, gates armed"),
     Rule(happening=Happening.CONFIRMATION, when=unconfirmed_promotion, follow=hold_promotion, then="held"),

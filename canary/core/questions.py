@@ -12,7 +12,7 @@ from typing import TypeAlias
 from canary.core.counters import Series
 from canary.core.demand import Demand
 from canary.core.gates import Gate
-from canary.core.spec import Side, Webhook
+from canary.core.spec import Query, Side, Webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,14 @@ class FindBounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """A query of the user's, and its text with the variables filled in."""
+
+    query: Query
+    promql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallGate:
     """A webhook and the JSON text it is sent."""
 
@@ -60,7 +68,7 @@ class CallGate:
     body: str
 
 
-Question: TypeAlias = ReadCounters | ReadHistory | FindBounds | CallGate
+Question: TypeAlias = ReadCounters | ReadHistory | FindBounds | RunQuery | CallGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +94,13 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """What a query of the user's found now: a number for each series, of any value. None, where it found no series."""
+
+    numbers: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateReply:
     """What a webhook said: 2xx is yes."""
 
@@ -100,5 +115,5 @@ class Unanswered:
     detail: str
 
 
-Answer: TypeAlias = Reading | History | Bounds | GateReply | Unanswered
+Answer: TypeAlias = Reading | History | Bounds | Numbers | GateReply | Unanswered
 Answers: TypeAlias = Mapping[Question, Answer]

@@ -15,7 +15,7 @@ from canary.core.demand import Demand
 from canary.core.discretion import without_urls
 from canary.core.formats import instant, show_instant, show_weight
 from canary.core.gates import Gate
-from canary.core.judgement import Judgement, wanted
+from canary.core.judgement import Judgement, QueryView, wanted
 from canary.core.lenient import as_array, as_float, as_int, as_mapping, as_member, as_seconds, as_text, as_weight
 from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout, Told
 
@@ -44,6 +44,7 @@ def render_status(status: CanaryStatus, judgement: Judgement | None = None, gate
         if status.active:
             written["evidence"] = render_book(status.book)
             written["gates"] = _render_gates(judgement, gates)
+            written["queries"] = [_render_query(view) for view in judgement.queries] if judgement is not None else []
     return written
 
 
@@ -210,6 +211,11 @@ def _render_gates(judgement: Judgement | None, gates: tuple[Gate, ...]) -> list[
         }
         for view in views
     ]
+
+
+def _render_query(view: QueryView) -> Json:
+    value: Json = {} if view.value is None else {"value": view.value}
+    return {"name": view.name, "verdict": view.verdict, **value, "promise": view.wanted, "message": view.told}
 
 
 def _render_past(past: Past) -> Json:

@@ -126,6 +126,20 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A number of the user's from Prometheus that must stay within a range; at least one end of it is given.
+
+    `lasting` is for how long in a row it must be outside before the release is rolled back.
+    """
+
+    name: str
+    promql: str
+    least: float | None
+    most: float | None
+    lasting: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Risk:
     """How often a decision may be wrong: alpha bounds false rollbacks, beta missed regressions."""
 
@@ -163,6 +177,7 @@ class CanarySpec:
     places: tuple[Place, ...]
     unanswered: OnUnanswered
     webhooks: tuple[Webhook, ...]
+    queries: tuple[Query, ...] = ()
     risk: Risk
     promotion: PromotionMode
     approval: Approval

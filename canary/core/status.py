@@ -76,6 +76,7 @@ class Reason(StrEnum):
     STEP_TIMEOUT = "StepTimeout"
     ABORTED = "Aborted"
     WEBHOOK_VETO = "WebhookVeto"
+    QUERY = "Query"
     # what holds it
     NO_DATA = "NoData"
     NO_TRAFFIC = "NoTraffic"
@@ -84,6 +85,8 @@ class Reason(StrEnum):
     STABLE_NOT_READY = "StableNotReady"
     CONFIRMATION = "AwaitingConfirmation"
     WEBHOOK_UNANSWERED = "WebhookUnanswered"
+    QUERY_OUTSIDE = "QueryOutOfRange"
+    QUERY_UNANSWERED = "QueryUnanswered"
     NOT_OURS = "NotOurs"
     OVERDUE = "Inconclusive"
     # what someone did

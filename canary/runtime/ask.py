@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
-from canary.core.questions import Answer, Answers, CallGate, FindBounds, Question, ReadCounters, ReadHistory, Unanswered
+from canary.core.questions import (
+    Answer,
+    Answers,
+    CallGate,
+    FindBounds,
+    Question,
+    ReadCounters,
+    ReadHistory,
+    RunQuery,
+    Unanswered,
+)
 from canary.errors import Unreachable
 from canary.runtime.ports import Gatekeeper
 from canary.runtime.readings import Readings
@@ -48,6 +58,8 @@ async def _answer(question: Question, oracle: Oracle) -> Answer:
                 return await oracle.readings.history(question)
             case FindBounds():
                 return await oracle.readings.bounds(question)
+            case RunQuery():
+                return await oracle.readings.numbers(question)
             case CallGate():
                 return await oracle.gates.call(question)
             case _:

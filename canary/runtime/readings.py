@@ -18,7 +18,17 @@ from canary.core import promql
 from canary.core.counters import Sample, Series, bound
 from canary.core.counts import at_client
 from canary.core.history import TICK, Past
-from canary.core.questions import Bounds, FindBounds, History, ReadCounters, ReadHistory, Reading, Scope
+from canary.core.questions import (
+    Bounds,
+    FindBounds,
+    History,
+    Numbers,
+    ReadCounters,
+    ReadHistory,
+    Reading,
+    RunQuery,
+    Scope,
+)
 from canary.errors import MetricsUnreachable
 from canary.runtime.ports import Clock, Metrics
 
@@ -111,6 +121,11 @@ class Readings:
                     past.take(at, until(series, at, self._window))
                     await asyncio.sleep(0)
         return History(demand=past.demand())
+
+    async def numbers(self, question: RunQuery) -> Numbers:
+        """Evaluate a query of the user's, now. Raises MetricsUnreachable."""
+        found = await self._metrics.query(question.promql, None)
+        return Numbers(numbers=tuple(value for series in found for _, value in series.samples))
 
     async def _run(self, scopes: Collection[Scope]) -> Mapping[Scope, Reading]:
         await self._clock.sleep(GATHER)

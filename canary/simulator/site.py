@@ -8,7 +8,18 @@ from typing import assert_never, cast
 from canary.core.decide import decide, questions
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.gates import PROXY_BOUNDS
-from canary.core.questions import Answer, Bounds, CallGate, FindBounds, GateReply, Question, ReadCounters, ReadHistory
+from canary.core.questions import (
+    Answer,
+    Bounds,
+    CallGate,
+    FindBounds,
+    GateReply,
+    Numbers,
+    Question,
+    ReadCounters,
+    ReadHistory,
+    RunQuery,
+)
 from canary.core.snapshot import Key, Snapshot, Split
 from canary.core.spec import FULL, CanarySpec
 from canary.core.status import CanaryStatus
@@ -132,6 +143,8 @@ class Site:
                 return recall(self.mesh.scenario, question, self.past)
             case FindBounds():
                 return Bounds(bounds=PROXY_BOUNDS)
+            case RunQuery(query=query):
+                return Numbers(numbers=((query.most if query.least is None else query.least) or 0.0,))
             case CallGate():
                 return GateReply(yes=True, detail="simulated")
             case _:

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import http.client
 import inspect
+import math
 import os
 import signal
 import sys
@@ -62,6 +63,11 @@ class TestAnswers:
         assert first == Series({"__name__": "response_total", "pod": "a"}, ((1000.123, 1.0), (1010.123, 3.0)))
         assert [at for at, _ in second.samples] == [1005.0, 1015.0]
         assert [str(value) for _, value in second.samples] == ["nan", "inf"]
+
+    async def test_a_scalar_is_a_series_without_labels(self) -> None:
+        async with asking(reply(body=success([1784.5, "NaN"]))) as (prometheus, _):
+            (one,) = await prometheus.query("scalar(x)")
+        assert (one.labels, one.samples[0][0], math.isnan(one.samples[0][1])) == ({}, 1784.5, True)
 
     async def test_a_vector_gives_each_series_one_sample(self) -> None:
         async with asking(reply(body=VECTOR)) as (prometheus, _):
@@ -203,7 +209,7 @@ REFUSALS = [
     pytest.param(reply(body=[]), "what is no answer", id="a list"),
     pytest.param(reply(body={"status": "error", "error": "x"}), "what is no answer", id="200 with an error in it"),
     pytest.param(reply(body=success(None)), "what is no answer", id="a result that is no list"),
-    pytest.param(reply(body=success([1784.0, "1"])), "neither vector nor matrix", id="a scalar"),
+    pytest.param(reply(body=success([1784.0, "one"])), "neither vector nor matrix", id="a text"),
     pytest.param(reply(body=success([{"value": [1, "2"]}])), "neither vector nor matrix", id="no labels"),
     pytest.param(reply(body=success([{"metric": {}, "value": [1]}])), "neither vector nor matrix", id="no value"),
     pytest.param(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +12,14 @@ import pytest
 from canary.adapters.prometheus import Prometheus
 from canary.core.counters import Series
 from canary.core.promql import bounds_query, client_queries
+from canary.core.queries import asked
 from canary.core.questions import Scope
 from canary.core.spec import Side
 from canary.errors import MetricsUnreachable
+from canary.runtime.clock import SystemClock
+from canary.runtime.readings import Readings
 from tests.adapters.recorded import recorded, reply
+from tests.build import a_snapshot, with_query
 from tests.prometheus import a_prometheus
 
 COUNTERS = """
@@ -60,6 +65,26 @@ async def test_the_forms_we_ask_in_are_answered_as_we_read_them(prometheus: Prom
         await prometheus.query("response_total{[25s]")
     with pytest.raises(MetricsUnreachable, match=r"answered 422.*duplicate series"):
         await prometheus.query("response_total * on () response_latency_ms_bucket")
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        pytest.param('sum(response_total{dst_service="{{canaryService}}"})', (9.0,), id="a vector"),
+        pytest.param('scalar(request_total{dst_namespace="{{namespace}}"})', (7.0,), id="a scalar"),
+        pytest.param("scalar(response_total)", (math.nan,), id="no single number"),
+        pytest.param('response_total{dst_namespace="shop"}', (4.0, 40.0), id="two series"),
+        pytest.param("response_total > 1000", (), id="nothing"),
+        pytest.param("1 / vector(0)", (math.inf,), id="infinity"),
+    ],
+)
+async def test_a_query_of_the_user_is_answered_with_its_numbers(
+    prometheus: Prometheus, text: str, numbers: tuple[float, ...]
+) -> None:
+    await scraped_twice(prometheus, "response_total[25s]")
+    (question,) = asked(a_snapshot(spec={"gates": with_query(query=text)}))
+    found = await Readings(prometheus, SystemClock(), timedelta(seconds=10)).numbers(question)
+    assert sorted(found.numbers) == pytest.approx(numbers, nan_ok=True)
 
 
 async def scraped_twice(prometheus: Prometheus, promql: str) -> tuple[Series, ...]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary.cli.views import Json, document, gates, headline, history, odds, row
+from canary.cli.views import Json, document, gates, headline, history, odds, queries, row
 
 CANARY: Json = {"metadata": {"namespace": "shop", "name": "web"}, "spec": {}}
 
@@ -80,6 +80,11 @@ def test_a_status_that_another_version_wrote_is_shown_as_far_as_it_goes(status: 
     assert document(obj)["name"] == "web"
     assert len(gates(obj)) <= 1
     assert len(history(obj)) <= 1
+
+
+def test_queries_are_listed_with_what_they_say() -> None:
+    said = {"name": "depth", "verdict": "Hold", "value": 7.0, "promise": "at most 5", "message": "it is 7"}
+    assert queries(with_status(queries=[said])) == [["depth", "Hold", "at most 5", "it is 7"]]
 
 
 def test_the_latest_rollout_comes_first() -> None:

@@ -7,10 +7,14 @@ from itertools import product
 from random import Random
 from types import MappingProxyType
 
+from canary.core.questions import Numbers
 from canary.core.snapshot import Wiring
 from canary.core.status import Phase
 from tests.core.life import JUMPS, REPLIES, Life
 from tests.strategies import HOOKS, IMAGES, LADDERS, a_spec
+
+ANSWERS = tuple(Numbers(numbers=numbers) for numbers in ((), (7.0,), (7.0, 7.0), (7.0,), (1.0,)))
+QUERY: dict[str, object] = {"name": "depth", "query": "max(depth)", "max": 5, "for": "10s"}
 
 HAPPENINGS: Mapping[str, Callable[[Life, int], object]] = MappingProxyType(
     {
@@ -52,6 +56,7 @@ HAPPENINGS: Mapping[str, Callable[[Life, int], object]] = MappingProxyType(
             dict.fromkeys(HOOKS[:3], REPLIES[min(n, 2)])
         ),
         "the veto answers": lambda life, n: life.world.hooks.update({"rollback": REPLIES[n % 3]}),
+        "the query answers": lambda life, n: life.asks(QUERY, ANSWERS[n]),
         "pause": lambda life, n: life.edit(paused=n != 0),
         "abort": lambda life, _: life.order("abort"),
         "approve": lambda life, _: life.order("approve"),

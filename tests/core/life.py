@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from canary.core.decide import decide
 from canary.core.decision import Decision, SetWeights, Unguard
-from canary.core.questions import GateReply, Unanswered
+from canary.core.questions import GateReply, Numbers, Unanswered
 from canary.core.snapshot import Snapshot, Wiring
 from canary.core.spec import FULL
 from canary.core.status import Outcome, Phase
@@ -305,6 +305,11 @@ class Life:
     def edit(self, **fields: object) -> None:
         """Edit the spec."""
         self.world.edit(lambda raw: {**raw, **fields})
+
+    def asks(self, query: dict[str, object], numbers: Numbers) -> None:
+        """Let a query be among the gates, and Prometheus answer it so from now on."""
+        self.edit_gates(queries=[query])
+        self.world.numbers = numbers
 
     def edit_gates(self, **gates: object) -> None:
         """Edit the gates."""

@@ -35,6 +35,7 @@ from tests.build import (
     stable,
     tick,
     with_hook,
+    with_query,
 )
 
 IDLE, PROGRESSING, BAKING = Phase.IDLE, Phase.PROGRESSING, Phase.BAKING
@@ -193,6 +194,13 @@ def first(phase: Phase) -> dict[Happening, Cell]:
             weight=weight,
             reason=Reason.UNANSWERED,
             says="200 requests to the canary are still without an answer",
+        ),
+        Happening.QUERY: Cell(
+            seen=asked(replace(rest, elapsed=timedelta(seconds=1)), gates=with_query()),
+            phase=phase,
+            weight=weight,
+            reason=Reason.QUERY_UNANSWERED,
+            says="query 'depth' has no number: it was not asked yet",
         ),
     }
 
@@ -572,6 +580,7 @@ BESIDE: Mapping[Happening, Callable[[Snapshot], Snapshot]] = {
     Happening.HANGING: lambda seen: asked(
         with_evidence(seen, *SUSPECT, open=HANGING), gates={"successRate": {"min": "99%"}, "unanswered": "Hold"}
     ),
+    Happening.QUERY: lambda seen: asked(seen, gates=with_query()),
     Happening.REVISION_GONE: lambda seen: with_canary(seen, templates={}),
     Happening.OVERDUE: lambda seen: seen if seen.status.rollout is None else changed(seen, spent=9 * LATE),
     Happening.PODS_LOST: lambda seen: with_canary(seen, available=0, settled=False, pods=()),

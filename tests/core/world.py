@@ -24,9 +24,11 @@ from canary.core.questions import (
     FindBounds,
     GateReply,
     History,
+    Numbers,
     Question,
     ReadCounters,
     ReadHistory,
+    RunQuery,
     Unanswered,
 )
 from canary.core.record import parse_status, render_status
@@ -68,6 +70,7 @@ class World:
     unsplit: bool = False
     hidden: str = ""
     wiring: Wiring = field(default_factory=Wiring)
+    numbers: Numbers = field(default_factory=lambda: Numbers(numbers=(1.0,)))
     hooks: dict[str, GateReply | Unanswered] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     mesh: Mesh = field(default_factory=Mesh)
@@ -162,6 +165,8 @@ class World:
                 return Unanswered(detail="503") if self.mesh.mode == "down" else PAST
             case FindBounds():
                 return Unanswered(detail="503") if self.mesh.mode == "down" else Bounds(bounds=BOUNDS)
+            case RunQuery():
+                return Unanswered(detail="503") if self.mesh.mode == "down" else self.numbers
             case CallGate(webhook=hook):
                 return self.hooks.get(hook.name, GateReply(yes=False, detail="404"))
 

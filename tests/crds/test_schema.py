@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 import yaml
 
-from canary.core import fields, formats, manifest
+from canary.core import fields, formats, manifest, querying
 from canary.core.manifest import parse_spec
 from canary.core.record import render_status
 from canary.errors import InvalidSpec
@@ -102,7 +102,7 @@ KINDS: dict[str, re.Pattern[str]] = {
     "missedRegression": formats.PERCENT,
     "worseThanStable": formats.POINTS,
     "url": formats.URL,
-    **dict.fromkeys(("interval", "dwell", "stepTimeout", "bake", "p99", "timeout"), formats.DURATION),
+    **dict.fromkeys(("interval", "dwell", "stepTimeout", "bake", "p99", "timeout", "for"), formats.DURATION),
 }
 
 
@@ -115,7 +115,7 @@ def test_it_has_the_patterns_of_the_parser(path: tuple[str, ...]) -> None:
 def test_no_text_is_of_any_length_or_of_any_form(path: tuple[str, ...]) -> None:
     node = NODES[path]
     assert "enum" in node or "maxLength" in node
-    assert "enum" in node or "pattern" in node or path[-1] in ("abort", "retry", "approve", "name")
+    assert "enum" in node or "pattern" in node or path[-1] in ("abort", "retry", "approve", "name", "query")
 
 
 def test_its_limits_are_those_of_the_parser() -> None:
@@ -126,12 +126,20 @@ def test_its_limits_are_those_of_the_parser() -> None:
         "steps": manifest.MOST_STEPS,
         "routes": manifest.MOST_GATES,
         "webhooks": manifest.MOST_WEBHOOKS,
+        "queries": querying.MOST_QUERIES,
     }
     assert NODES["spec", "service"]["maxLength"] == fields.LONGEST_LABEL
     assert NODES["spec", "route", "name"]["maxLength"] == fields.LONGEST_NAME
     assert NODES["spec", "gates", "routes", "0", "name"]["maxLength"] == fields.LONGEST_TEXT
     assert NODES["spec", "abort"]["maxLength"] == fields.LONGEST_TEXT
-    assert limits("maximum") == {"idleReplicas": fields.MOST, "budget": manifest.MOST_BUDGET}
+    assert NODES["spec", "gates", "queries", "0", "query"]["maxLength"] == querying.LONGEST_QUERY
+    bound = fields.MOST_BOUND
+    assert limits("maximum") == {
+        "idleReplicas": fields.MOST,
+        "budget": manifest.MOST_BUDGET,
+        "min": bound,
+        "max": bound,
+    }
 
 
 def test_every_weight_it_takes_is_one_of_ours() -> None:
@@ -189,6 +197,6 @@ def test_the_status_has_room_for_everything_the_controller_writes() -> None:
 
 def test_later_features_are_not_announced() -> None:
     words = {word for path in NODES for word in path}
-    assert words.isdisjoint({"queries", "slowdown", "clientErrors"})
+    assert words.isdisjoint({"slowdown", "clientErrors"})
     assert ("spec", "evidence", "mode") not in NODES
     assert NODES["spec", "route", "kind"]["enum"] == ["Auto", "TrafficSplit"]

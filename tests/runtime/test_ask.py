@@ -8,8 +8,19 @@ from datetime import timedelta
 import pytest
 
 from canary.core.counters import Series
-from canary.core.questions import Bounds, CallGate, FindBounds, GateReply, ReadCounters, Reading, Scope, Unanswered
-from canary.core.spec import Side, Webhook, WebhookKind
+from canary.core.questions import (
+    Bounds,
+    CallGate,
+    FindBounds,
+    GateReply,
+    Numbers,
+    ReadCounters,
+    Reading,
+    RunQuery,
+    Scope,
+    Unanswered,
+)
+from canary.core.spec import Query, Side, Webhook, WebhookKind
 from canary.errors import MetricsUnreachable
 from canary.runtime.ask import ask
 from tests.runtime.world import SECOND, Everything
@@ -24,6 +35,10 @@ SCOPE = Scope(
 )
 HOOK = CallGate(
     webhook=Webhook(name="hook", kind=WebhookKind.CONFIRM_STEP, url="http://hook.town", timeout=SECOND), body="{}"
+)
+DEPTH = RunQuery(
+    query=Query(name="depth", promql='depth{app="web"}', least=None, most=5.0, lasting=SECOND),
+    promql='depth{app="web"}',
 )
 COUNTERS, BOUNDS = ReadCounters(scope=SCOPE), FindBounds(scope=SCOPE)
 
@@ -61,18 +76,25 @@ async def test_every_kind_of_question_is_answered(all_of_it: Everything) -> None
     for le in ("50", "100.0", "+Inf"):
         labels = {**bucket, "deployment": "web-stable", "le": le}
         all_of_it.prometheus.series.append(Series(labels, ((1.0, 1.0),)))
-    answers = await ask((COUNTERS, BOUNDS, HOOK), all_of_it.world.oracle, 5 * SECOND)
+    all_of_it.prometheus.series.append(Series({"__name__": "depth", "app": "web"}, ((1.0, 7.0),)))
+    answers = await ask((COUNTERS, BOUNDS, DEPTH, HOOK), all_of_it.world.oracle, 5 * SECOND)
     assert isinstance(answers[COUNTERS], Reading)
     assert answers[BOUNDS] == Bounds(bounds=(50.0, 100.0))
+    assert answers[DEPTH] == Numbers(numbers=(7.0,))
     assert answers[HOOK] == GateReply(yes=True, detail="because")
 
 
 async def test_what_is_unreachable_is_unanswered_and_says_why(all_of_it: Everything) -> None:
     all_of_it.prometheus.errors[""] = MetricsUnreachable("connection refused")
     all_of_it.gates.down = True
-    answers = await ask((COUNTERS, BOUNDS, HOOK), all_of_it.world.oracle, 5 * SECOND)
+    answers = await ask((COUNTERS, BOUNDS, DEPTH, HOOK), all_of_it.world.oracle, 5 * SECOND)
     refused = Unanswered(detail="connection refused")
-    assert answers == {COUNTERS: refused, BOUNDS: refused, HOOK: Unanswered(detail="webhook hook: refused")}
+    assert answers == {
+        COUNTERS: refused,
+        BOUNDS: refused,
+        DEPTH: refused,
+        HOOK: Unanswered(detail="webhook hook: refused"),
+    }
 
 
 async def test_what_is_late_is_unanswered_and_the_others_are_not(all_of_it: Everything) -> None:

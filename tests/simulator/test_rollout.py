@@ -83,6 +83,12 @@ def test_a_gate_on_a_route_without_traffic_holds_until_the_deadline() -> None:
     assert outcomes(canary, Scenario(), 2) == {("RolledBack", "StepTimeout")}
 
 
+def test_queries_are_taken_to_be_in_range() -> None:
+    queries = [{"name": "low", "query": "x", "min": 0.5}, {"name": "high", "query": "x", "max": -1}]
+    canary = a_canary(gates={"successRate": {"min": "99%"}, "queries": queries})
+    assert outcomes(canary, Scenario(traffic=100), runs=1) == outcomes(a_canary(), Scenario(traffic=100), runs=1)
+
+
 def test_the_same_seed_is_the_same_run() -> None:
     assert play(QUICK, BAD, 5) == play(QUICK, BAD, 5)
     assert len({play(QUICK, BAD, seed).harmed for seed in range(5)}) > 1
