@@ -9,7 +9,8 @@ import pytest
 from canary.core.book import Book
 from canary.core.discretion import without_urls
 from canary.core.eprocess import Evidence
-from canary.core.manifest import MOST_GATES, MOST_STEPS, MOST_WEBHOOKS
+from canary.core.manifest import MOST_STEPS, MOST_WEBHOOKS
+from canary.core.room import MOST_GATES
 from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout
 
 RATE: dict[str, object] = {"min": "99%"}
@@ -169,6 +170,11 @@ GOOD = [
     pytest.param(with_gates(successRate={"min": "50.0001%", "passBelow": "50%", "worseThanStable": "50pp"}), id="lax"),
     pytest.param(with_gates(successRate={"min": "99.9999%", "worseThanStable": "0pp"}), id="strict"),
     pytest.param(a_canary(gates={"latency": {"p99": "50s"}}), id="latency alone"),
+    pytest.param(a_canary(gates={"latency": {"slowdown": 1.5, "failures": "Slow"}}), id="a slowdown alone"),
+    pytest.param(
+        with_gates(routes=[a_route(str(i), latency={"slowdown": 1 + 9 * (i > 9)}) for i in range(21)]),
+        id="as many slowdowns as may be",
+    ),
     pytest.param(a_canary(gates={"routes": [a_route("GET /ü 漢")]}), id="a route alone"),
     pytest.param(with_gates(routes=[a_route(str(i)) for i in range(63)]), id="as many gates as may be"),
     pytest.param(with_gates(webhooks=[a_webhook(name=f"h{i}") for i in range(16)]), id="as many webhooks as may be"),
@@ -288,6 +294,19 @@ BAD = [
     ),
     pytest.param(
         with_gates(latency={"p95": "1s"}), "spec.gates.latency.p95", "known here: failures, p99", id="another quantile"
+    ),
+    pytest.param(
+        with_gates(latency={"p99": "1s", "slowdown": 2}), "spec.gates.latency", "either p99 or slowdown", id="both"
+    ),
+    pytest.param(
+        with_gates(latency={"slowdown": 0.5}), "spec.gates.latency.slowdown", "a number from 1 to 10", id="a speed-up"
+    ),
+    pytest.param(with_gates(latency={"slowdown": 11}), "spec.gates.latency.slowdown", "at most 10", id="far too slow"),
+    pytest.param(
+        with_gates(routes=[a_route(str(i), latency={"slowdown": 2}) for i in range(22)]),
+        "spec.gates.routes",
+        "at most 64 gates in all, a slowdown counting as 3",
+        id="many slowdowns",
     ),
     pytest.param(
         with_gates(latency={"p99": "1s", "failures": "Fast"}),

@@ -16,7 +16,7 @@ from canary.core.demand import Demand
 from canary.core.forecast import Outlook
 from canary.core.forecast import forecast as foresee
 from canary.core.formats import show_duration
-from canary.core.gates import PROXY_BOUNDS, Gate, gates
+from canary.core.gates import PROXY_BOUNDS, Gate, gates, unmeasured
 from canary.core.judgement import counting
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
@@ -52,10 +52,18 @@ def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str,
         judged, demand = asyncio.run(_measure(spec, key, prometheus, given["window"]))
     else:
         judged = gates(spec, PROXY_BOUNDS)
-        demand = {gate.name: Demand(rps=traffic, failure=given["stable_failure"]) for gate in judged}
+        demand = {
+            gate.name: Demand(rps=traffic, failure=given["stable_failure"]) for gate in judged if not unmeasured(gate)
+        }
     outlooks = foresee(spec, judged, demand)
-    silent = [gate.name for gate in judged if gate.name not in demand]
-    emit(_document(outlooks, silent)) if output == JSON else _tell(spec, outlooks, silent)
+    later = [gate.name for gate in judged if unmeasured(gate)]
+    silent = [gate.name for gate in judged if gate.name not in demand and gate.name not in later]
+    if output == JSON:
+        emit({**_document(outlooks, silent), "notForecast": later})
+        return
+    _tell(spec, outlooks, silent)
+    for name in later:
+        click.echo(f"{name}: not forecast; where it is measured follows from stable's latencies when a rollout begins.")
 
 
 async def _measure(

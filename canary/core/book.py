@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from canary.core import eprocess, pods
 from canary.core.counts import SERVICE, Counts, Version, What
+from canary.core.edges import Edge
 from canary.core.eprocess import Evidence, Interval
 from canary.core.exposure import Traffic, effective, flows
 from canary.core.gates import Gate
@@ -48,6 +49,7 @@ class Book:
 
     `at` is the time of the last reading on Prometheus' clock (Unix seconds), 0 before the first; `waited` the seconds
     since then on ours. `bounds` are the latency buckets that exist, `manner` how the last reading was taken.
+    `edges` is where slowdowns are measured, chosen once.
     `queries` is what the user's queries said last, under their names.
     `answered` counts the canary's answered requests since the weight last changed, but for those of a tick in which
     it changed so much that no gate compares them. `open` is by place. `pods` is, as `manner`, not checkpointed.
@@ -58,6 +60,7 @@ class Book:
     waited: float = 0.0
     answered: float = 0.0
     bounds: tuple[float, ...] = ()
+    edges: tuple[Edge, ...] = ()
     manner: Manner | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)

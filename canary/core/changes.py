@@ -11,12 +11,12 @@ from canary.core import book as books
 from canary.core.decision import Notice
 from canary.core.discretion import without_urls
 from canary.core.facts import Facts
-from canary.core.gates import Gate, gates
+from canary.core.gates import Gate, gates, unmeasured
 from canary.core.handover import stable_carries
 from canary.core.manifest import ORDERS, as_object, parse_spec
 from canary.core.obstacles import unreadable
 from canary.core.promotion import carries, release
-from canary.core.spec import CanarySpec
+from canary.core.spec import CanarySpec, Latency, Slowdown
 from canary.core.status import Phase, Reason
 from canary.errors import InvalidSpec, listed
 
@@ -41,10 +41,11 @@ def _new_spec(facts: Facts) -> Facts:
     raw = without_urls(seen.raw_spec)
     if seen.problems or rollout.spec == raw:
         return facts
-    found = gates(seen.spec, book.bounds)
     followed = _parsed(rollout.spec)
+    edges = tuple(edge for edge in book.edges if _latency(followed, edge.place) == _latency(seen.spec, edge.place))
+    found = gates(seen.spec, book.bounds, edges=edges)
     changed = _changed_gates(facts, found, followed)
-    book = books.keep(books.forget(book, changed), found)
+    book = replace(books.keep(books.forget(book, changed), found), edges=edges)
     known = {query.name for query in seen.spec.queries if followed is not None and query in followed.queries}
     book = replace(book, queries={name: checked for name, checked in book.queries.items() if name in known})
     if _followed(rollout.spec) != _followed(raw):
@@ -57,6 +58,12 @@ def _followed(spec: Mapping[str, object]) -> Mapping[str, object]:
     return {key: value for key, value in spec.items() if key not in ORDERS}
 
 
+def _latency(spec: CanarySpec | None, place: str) -> Latency | Slowdown | None:
+    """Find what is promised of latency at a place."""
+    places = () if spec is None else spec.places
+    return next((found.latency for found in places if found.route == place), None)
+
+
 def _parsed(spec: Mapping[str, object]) -> CanarySpec | None:
     try:
         return parse_spec(as_object(spec))
@@ -67,8 +74,10 @@ def _parsed(spec: Mapping[str, object]) -> CanarySpec | None:
 def _changed_gates(facts: Facts, found: tuple[Gate, ...], followed: CanarySpec | None) -> list[str]:
     if followed is None:
         return [gate.name for gate in found]
-    before = {gate.name: gate for gate in gates(followed, facts.status.book.bounds)}
-    return [g.name for g in found if g.name in before and _asks(before[g.name]) != _asks(g)]
+    before = {gate.name: gate for gate in gates(followed, facts.status.book.bounds, edges=facts.status.book.edges)}
+    anew = {edge.place for edge in facts.status.book.edges}
+    changed = [g for g in found if g.name in before and _asks(before[g.name]) != _asks(g)]
+    return [g.name for g in (*changed, *(g for g in found if unmeasured(g) and g.place in anew))]
 
 
 def _asks(gate: Gate) -> tuple[object, ...]:
@@ -85,6 +94,7 @@ def _new_baseline(facts: Facts) -> Facts:
     what = "to the release that is still analysed" if early else f"from {rollout.baseline} to {stable.revision}"
     message = f"Stable's template changed {what} in mid-rollout; the comparison with stable starts over."
     rollout, book = replace(rollout, baseline=stable.revision), books.compare_anew(facts.status.book)
+    book = books.keep(replace(book, edges=()), gates(facts.spec, book.bounds))  # a slowdown is all comparison
     facts = replace(facts, status=replace(facts.status, rollout=rollout, book=book))
     return _told(facts, Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True))
 

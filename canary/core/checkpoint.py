@@ -4,17 +4,18 @@ Called by `record`. Each gate is one text of numbers, so that `kubectl get -o ya
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from canary.core.book import Book, Tally
+from canary.core.edges import Edge
 from canary.core.eprocess import Evidence
 from canary.core.exposure import Traffic
 from canary.core.lenient import as_array, as_float, as_mapping, as_text
 from canary.core.ranges import Checked
 from canary.core.unanswered import OpenRequests
 
-State = TypeVar("State", Evidence, OpenRequests, Checked, Tally, Traffic, tuple[float, float])
+State = TypeVar("State", Evidence, OpenRequests, Checked, Tally, Traffic, tuple[float, float], tuple[float, ...])
 
 
 def render_book(book: Book) -> dict[str, object]:
@@ -24,6 +25,7 @@ def render_book(book: Book) -> dict[str, object]:
         "waited": book.waited,
         "answered": book.answered,
         "bounds": list(book.bounds),
+        "edges": _edges_by_place(book.edges),
         "gates": {name: _line(evidence.numbers()) for name, evidence in sorted(book.evidence.items())},
         "open": {place or "service": _line(state.numbers()) for place, state in sorted(book.open.items())},
         "queries": {name: _line(checked.numbers()) for name, checked in sorted(book.queries.items())},
@@ -42,6 +44,7 @@ def parse_book(record: Mapping[str, object]) -> Book:
         waited=as_float(record.get("waited")),
         answered=as_float(record.get("answered")),
         bounds=tuple(as_float(bound) for bound in as_array(record.get("bounds"))),
+        edges=_read_edges(as_mapping(record.get("edges"))),
         evidence=_states(as_mapping(record.get("gates")), Evidence.from_numbers),
         open=_states(_by_place(record, "open"), OpenRequests.from_numbers),
         queries=_states(as_mapping(record.get("queries")), Checked.from_numbers),
@@ -64,6 +67,26 @@ def _states(texts: Mapping[str, object], read: Callable[[tuple[float, ...]], Sta
         except ValueError:
             continue
     return states
+
+
+def _edges_by_place(edges: Iterable[Edge]) -> dict[str, str]:
+    found: dict[str, tuple[float, ...]] = {}
+    for edge in edges:
+        found[edge.place or "service"] = (*found.get(edge.place or "service", ()), edge.bound, edge.tail)
+    return {place: _line(numbers) for place, numbers in sorted(found.items())}
+
+
+def _read_edges(texts: Mapping[str, object]) -> tuple[Edge, ...]:
+    found: list[Edge] = []
+    for place, numbers in _states(texts, _numbers).items():
+        where = "" if place == "service" else place
+        pairs = zip(numbers[::2], numbers[1::2], strict=False)
+        found += [Edge(place=where, bound=b, tail=t) for b, t in pairs if 0 < b < math.inf and 0 <= t <= 1]
+    return tuple(found)
+
+
+def _numbers(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    return numbers
 
 
 def _line(numbers: tuple[float, ...]) -> str:

@@ -67,28 +67,39 @@ class Counts:
 
     def failing(self, gate: Gate, version: Version) -> tuple[float, float]:
         """Count requests, and those that surely broke the promise."""
-        if gate.metric is Metric.SUCCESS_RATE:
-            return self._rate(gate.place, version)
-        return self._slower(gate, version, gate.over, unknown=0.0)
+        if gate.metric is Metric.LATENCY and gate.over is None:
+            return self.over(gate, version, math.inf)
+        return self._counted(gate, version, gate.over)
 
     def passing(self, gate: Gate, version: Version) -> tuple[float, float]:
         """Count requests, and those that did not surely keep the promise."""
-        if gate.metric is Metric.SUCCESS_RATE:
-            return self._rate(gate.place, version)
-        return self._slower(gate, version, gate.within, unknown=1.0)
+        if gate.metric is Metric.LATENCY and gate.within is None:
+            return self.over(gate, version, 0.0)
+        return self._counted(gate, version, gate.within if gate.metric is Metric.LATENCY else gate.over)
+
+    def _counted(self, gate: Gate, version: Version, bound: float | None) -> tuple[float, float]:
+        match gate.metric:
+            case Metric.SUCCESS_RATE:
+                return self._rate(gate.place, version)
+            case Metric.SLOWDOWN if version is Version.STABLE:
+                bound = gate.beside if gate.over is not None else None
+            case _:
+                pass
+        return (0.0, 0.0) if bound is None else self.over(gate, version, bound)
 
     def _rate(self, place: str, version: Version) -> tuple[float, float]:
         answered = self.of(version, place, What.ANSWERED)
         return answered, min(answered, self.of(version, place, What.FAILED))
 
-    def _slower(self, gate: Gate, version: Version, bound: float | None, *, unknown: float) -> tuple[float, float]:
-        """Count the timed answers, and those over `bound`; where it is None, the share `unknown` of them."""
+    def over(self, gate: Gate, version: Version, bound: float) -> tuple[float, float]:
+        """Count the timed answers of the gate's place, and those that took longer than `bound` milliseconds.
+
+        None is known to have where the bound is infinite, all where it is 0.
+        """
         timed = self.of(version, gate.place, What.TIMED)
         failed = self.of(version, gate.place, What.FAILED_TIMED) if gate.failures_slow else 0.0
-        if bound is None:
-            return timed + failed, unknown * timed + failed
-        slow = min(timed, max(0.0, timed - self.fast.get((version, gate.place, bound), 0.0)))
-        return timed + failed, slow + failed
+        fast = timed if bound == math.inf else self.fast.get((version, gate.place, bound), 0.0)
+        return timed + failed, min(timed, max(0.0, timed - fast)) + failed
 
 
 def at_client(series: Iterable[Series], scope: Scope) -> bool:

@@ -1,8 +1,7 @@
 """What one gate knows about a release: its counts folded into capital, the evidence of two ledgers and of PASS.
 
-Called by `core.evidence` once per gate and interval; the factors and theorems are in `core.statistics`, the engine
-is in `core.mixture`. Immutable: a tick gives new evidence, and its 48 numbers are a checkpoint. Nothing here
-decides.
+Called by `book` once per gate and interval; factors and theorems are in `statistics`, the engine is in `mixture`.
+Immutable: a tick gives new evidence, and its 48 numbers are a checkpoint. Nothing here decides.
 
     bad    p_canary <= p0                            ticks with a control
     rel    p_canary <= p_stable + delta              ticks with a control
@@ -11,8 +10,7 @@ decides.
     ok     p_canary >= p_bad                         PASS
     okr    p_canary >= p_stable + (p_bad - p0)       PASS
 
-Each line is a null hypothesis; the capital on it is evidence against it. A *failure* may also mean "slower than the
-limit".
+Each line is a null hypothesis; the capital on it is evidence against it. A *failure* may also mean "too slow".
 """
 
 import math
@@ -59,6 +57,8 @@ class Promise:
     beta: float = 0.05
     alpha_env: float = 0.05
     icc: float = UNKNOWN
+    relative: bool = False
+    """Only to be no worse than stable is promised: `bad` and `rel0` are `rel` then, and it passes by `okr` alone."""
     cap: float = field(init=False, repr=False, compare=False)
     """What one tick counts at most against the release, in nats."""
     pass_cap: float = field(init=False, repr=False, compare=False)
@@ -172,8 +172,8 @@ class Evidence:
     def numbers(self) -> tuple[float, ...]:
         """Give the checkpoint: 48 numbers that from_numbers takes back without loss."""
         return (
-            *_ledger_numbers(self.judged),
-            *_ledger_numbers(self.lonely),
+            *self.judged.numbers(),
+            *self.lonely.numbers(),
             *self.ok,
             *self.okr,
             *self.pool,
@@ -196,10 +196,6 @@ class Evidence:
             (x[37], x[38]),
             Pending(x[39:45], int(x[45]), int(x[46]), int(x[47])),
         )
-
-
-def _ledger_numbers(ledger: Ledger) -> tuple[float, ...]:
-    return (ledger.cash, float(ledger.bets), *(w for row in ledger.rows for w in row))
 
 
 def _checked(numbers: Sequence[float]) -> tuple[float, ...]:
@@ -236,16 +232,18 @@ def _judge(promise: Promise, evidence: Evidence, tick: Pending, weight: int) -> 
     judged, lonely, okr = evidence.judged, evidence.lonely, evidence.okr
     if tick.counts[2] == 0 or weight >= BAKE:
         limit = alone_limit(promise, evidence)
-        table = promise.worse if limit == promise.p0 else worse_table(limit)
-        lonely = lonely.bet(promise.cap, absolute(table, n, f))
+        if limit < 1:
+            table = promise.worse if limit == promise.p0 else worse_table(limit)
+            lonely = lonely.bet(promise.cap, absolute(table, n, f))
     else:
         comparable, comparable_control = (0.0, 0.0) if tick.moved else (m, cn)
         pairs = worse_than_stable(n, f, comparable, g)
         rel = [log - promise.delta * price for log, price in pairs]
-        judged = judged.bet(promise.cap, absolute(promise.worse, n, f), rel, [log for log, _ in pairs])
+        bad, rel0 = absolute(promise.worse, n, f), [log for log, _ in pairs]
+        judged = judged.bet(promise.cap, *((rel,) * 3 if promise.relative else (bad, rel, rel0)))
         logs = better_than_stable(n, f, comparable_control, cf, promise.p_bad - promise.p0)
         okr = multiply(okr, logs, promise.pass_cap)
-    ok = multiply(evidence.ok, absolute(promise.better, n, f), promise.pass_cap)
+    ok = evidence.ok if promise.relative else multiply(evidence.ok, absolute(promise.better, n, f), promise.pass_cap)
     pool = (evidence.pool[0] + m, evidence.pool[1] + g)
     return Evidence(judged, lonely, ok, okr, pool, Pending(low=weight, high=weight))
 
@@ -262,6 +260,8 @@ def _effective(counts: tuple[float, ...], icc: float) -> list[tuple[float, float
 def alone_limit(promise: Promise, evidence: Evidence) -> float:
     """Say to what failure rate a canary without a control is held: p0, or what stable may have had if that is worse."""
     n, f = evidence.pool
+    if promise.relative:
+        return min(1.0, ucb(n, f, promise.beta) + promise.delta)
     return max(promise.p0, min(0.5, ucb(n, f, promise.beta))) if n > 0 else promise.p0
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from canary.core.demand import Demand
 from canary.core.forecast import Catch, Outlook, forecast
 from canary.core.formats import show_duration
-from canary.core.gates import Gate
+from canary.core.gates import Gate, Metric
 from canary.core.spec import CanarySpec
 
 TELLING = 0.05  # the regression that is told of, or the least greater one that can be caught
@@ -23,7 +23,12 @@ def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Dema
     """Say of each gate what to expect, and whether it is waited for. Where none would be, all are."""
     outlooks = {outlook.gate: outlook for outlook in forecast(spec, gates, demand)}
     places = {gate.place for gate in gates if gate.name in demand}
-    watched = {gate.name for gate in gates if gate.place and _quiet(gate, outlooks.get(gate.name), places)}
+    slow = {gate.place for gate in gates if gate.name in outlooks and outlooks[gate.name].quiet}
+    watched = {
+        gate.name
+        for gate in gates
+        if gate.place and _quiet(gate, outlooks.get(gate.name), heard=gate.place in places, slow=gate.place in slow)
+    }
     if len(watched) == len(gates) or not places:
         watched = set()
     return tuple(
@@ -37,9 +42,14 @@ def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Dema
     )
 
 
-def _quiet(gate: Gate, outlook: Outlook | None, places: set[str]) -> bool:
-    """Tell whether a gate passes too late; one of whose place nothing was heard never does."""
-    return outlook.quiet if outlook is not None else gate.place not in places
+def _quiet(gate: Gate, outlook: Outlook | None, *, heard: bool, slow: bool) -> bool:
+    """Tell whether a gate passes too late; one of whose place nothing was heard never does.
+
+    Where a slowdown is measured is known only later: it is as quiet as another gate of its place.
+    """
+    if outlook is None and gate.metric is Metric.SLOWDOWN:
+        return slow
+    return not heard if outlook is None else outlook.quiet
 
 
 def _expected(outlook: Outlook | None, spec: CanarySpec, *, watched: bool) -> str:

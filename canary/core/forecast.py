@@ -112,13 +112,14 @@ class _Tick:
         rows = worse_than_stable(n, f, m, g)
         explained = max(row for row, _ in rows)
         worse = max(row - promise.delta * cost for row, cost in rows)
-        grows = max(min(max(absolute(promise.worse, n, f)), explained), worse)
+        bad = worse if promise.relative else min(max(absolute(promise.worse, n, f)), explained)
+        grows = max(bad, worse)
         return min(grows, promise.cap)
 
     def speaks_for(self, promise: Promise) -> float:
         """Give the nats by which the best alternative for the release grows."""
         n, f, m, g = self.effective(promise.icc)
-        surely = max(absolute(promise.better, n, f))
+        surely = 0.0 if promise.relative else max(absolute(promise.better, n, f))
         beside = max(better_than_stable(n, f, m, g, promise.p_bad - promise.p0))
         return min(max(surely, beside), promise.pass_cap)
 

@@ -12,8 +12,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, assert_never
 
+from canary.core.edges import Edge, partner
 from canary.core.eprocess import Promise
-from canary.core.spec import CanarySpec, FailedResponses, Latency, Place, Risk, SuccessRate
+from canary.core.spec import CanarySpec, FailedResponses, Latency, Place, Risk, Slowdown, SuccessRate
 
 
 class Metric(StrEnum):
@@ -21,6 +22,7 @@ class Metric(StrEnum):
 
     SUCCESS_RATE = "success rate"
     LATENCY = "p99 latency"
+    SLOWDOWN = "latency beside stable"
 
 
 # p99 as counts over a limit (design.md §5): 1 % may be slower, 2 % must be ruled out, 0.1 points over stable are
@@ -28,6 +30,7 @@ class Metric(StrEnum):
 SLOW = SuccessRate(p0=0.01, p_bad=0.02, delta=0.001)
 EARLIEST_PASS: Final = timedelta(seconds=60)
 """PASS counts from then on after the first weight: caches are cold and leaks are small before."""
+SLOWER = 0.005  # of the requests may be slower than stable's at an edge, beyond the factor (statistics.md §3(d))
 PROXY_BOUNDS: Final = tuple(float(n * 10**power) for power in range(5) for n in range(1, 6))
 """Latency bucket bounds of Linkerd's proxy, in milliseconds. An installation may keep only some of them."""
 
@@ -40,6 +43,9 @@ class Gate:
     within `within` are surely faster and speak for it. None where no bucket bound is that great, or none is known.
     Failed responses count with `failures_slow`, as slow ones. The rollout waits for PASS of those that are `required`;
     `expected` words the forecast, where there is one, and `late` says that PASS may take longer than a step.
+
+    For a slowdown, the canary's requests over `over` are held against stable's over `beside`; both are None until an
+    edge is chosen. `factor` is how many times as late is tolerated.
     """
 
     name: str
@@ -54,6 +60,8 @@ class Gate:
     required: bool = True
     late: bool = False
     expected: str = ""
+    beside: float | None = None
+    factor: float = 0.0
 
     @property
     def split(self) -> bool:
@@ -71,11 +79,15 @@ class Gate:
 
 @lru_cache(maxsize=256)
 def gates(
-    spec: CanarySpec, bounds: tuple[float, ...], correlated: tuple[tuple[str, float], ...] = ()
+    spec: CanarySpec,
+    bounds: tuple[float, ...],
+    correlated: tuple[tuple[str, float], ...] = (),
+    edges: tuple[Edge, ...] = (),
 ) -> tuple[Gate, ...]:
     """List the gates of `spec`: the service's share half the evidence, the routes the other half in equal parts.
 
-    `correlated` gives, by name, the intra-tick correlation of those of which stable's past tells it.
+    `correlated` gives, by name, the intra-tick correlation of those of which stable's past tells it; `edges` are
+    where slowdowns are measured, which share what such a gate has of the evidence.
     """
     routes = sum(1 for place in spec.places if place.route)
     service = len(spec.places) > routes
@@ -83,6 +95,9 @@ def gates(
     for place in spec.places:
         part = (0.5 if service and routes else 1.0) / (max(1, routes) if place.route else 1)
         found += _at(place, part, spec.risk, bounds)
+        if isinstance(place.latency, Slowdown):
+            mine = tuple(edge for edge in edges if edge.place == place.route)
+            found += _beside(place, place.latency, part / _metrics(place), spec.risk, _Cut(bounds, mine))
     learned = dict(correlated)
     return tuple(_correlated(gate, learned[gate.name]) if gate.name in learned else gate for gate in found)
 
@@ -91,9 +106,56 @@ def _correlated(gate: Gate, icc: float) -> Gate:
     return replace(gate, promise=replace(gate.promise, icc=icc))
 
 
+def unmeasured(gate: Gate) -> bool:
+    """Tell whether a slowdown has no edge yet, and so counts nothing."""
+    return gate.metric is Metric.SLOWDOWN and gate.beside is None
+
+
+def _metrics(place: Place) -> int:
+    return (place.success_rate is not None) + (place.latency is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Where latency can be cut, and where a slowdown is."""
+
+    bounds: tuple[float, ...]
+    edges: tuple[Edge, ...]
+
+
+def _beside(place: Place, rule: Slowdown, share: float, risk: Risk, cut: _Cut) -> list[Gate]:
+    """List a slowdown's gates, one for each edge; one that counts nothing while there is none."""
+    name = f"{place.route or 'service'}: {Metric.SLOWDOWN}"
+    gate = Gate(
+        name=name,
+        place=place.route,
+        metric=Metric.SLOWDOWN,
+        promise=_no_slower(0.01, risk),
+        share=share,
+        failures_slow=rule.failures is FailedResponses.SLOW,
+        factor=rule.factor,
+    )
+    return [
+        replace(
+            gate,
+            name=f"{name} over {edge.bound:g} ms",
+            promise=_no_slower(edge.margin, risk),
+            share=share / len(cut.edges),
+            beside=edge.bound,
+            over=partner(edge.bound, rule.factor, cut.bounds),
+        )
+        for edge in cut.edges
+    ] or [gate]
+
+
+def _no_slower(margin: float, risk: Risk) -> Promise:
+    p0 = SLOW.p0
+    return Promise(p0=p0, p_bad=p0 + margin, delta=SLOWER, alpha=risk.alpha, beta=risk.beta, relative=True)
+
+
 def _at(place: Place, part: float, risk: Risk, bounds: Sequence[float]) -> list[Gate]:
     metrics = [rule for rule in (place.success_rate, place.latency) if rule is not None]
-    share = part / len(metrics)
+    share = part / _metrics(place)
     where = place.route or "service"
     found = []
     for rule in metrics:
@@ -121,6 +183,8 @@ def _at(place: Place, part: float, risk: Risk, bounds: Sequence[float]) -> list[
                         failures_slow=rule.failures is FailedResponses.SLOW,
                     )
                 )
+            case Slowdown():
+                pass  # takes several
             case _:
                 assert_never(rule)
     return found

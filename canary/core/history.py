@@ -15,6 +15,7 @@ from canary.core import counters as counting
 from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import Counts, Revisions, Version, at_client, count
 from canary.core.demand import Demand
+from canary.core.edges import Edge
 from canary.core.eprocess import FLOOR
 from canary.core.expectation import expecting
 from canary.core.gates import Gate, Metric, gates
@@ -33,16 +34,22 @@ Cell: TypeAlias = tuple[float, float]
 def armed_gates(spec: CanarySpec, status: CanaryStatus) -> tuple[Gate, ...]:
     """List the gates as a rollout judges by them: with what was learned when it began, fixed for all of it."""
     rollout = status.rollout
-    if rollout is None or rollout.learned is None:
-        return gates(spec, status.book.bounds)
-    return _armed(spec, status.book.bounds, tuple(rollout.learned.items()))
+    learned = () if rollout is None or rollout.learned is None else tuple(rollout.learned.items())
+    if not learned:
+        return gates(spec, status.book.bounds, edges=status.book.edges)
+    return _armed(spec, status.book.bounds, learned, status.book.edges)
 
 
 @lru_cache(maxsize=256)
-def _armed(spec: CanarySpec, bounds: tuple[float, ...], learned: tuple[tuple[str, Demand], ...]) -> tuple[Gate, ...]:
+def _armed(
+    spec: CanarySpec,
+    bounds: tuple[float, ...],
+    learned: tuple[tuple[str, Demand], ...],
+    edges: tuple[Edge, ...],
+) -> tuple[Gate, ...]:
     """Forecast but once: a tick asks several times."""
     demand = dict(learned)
-    return expecting(spec, gates(spec, bounds, correlations(demand)), demand)
+    return expecting(spec, gates(spec, bounds, correlations(demand), edges), demand)
 
 
 def correlations(learned: Mapping[str, Demand]) -> tuple[tuple[str, float], ...]:

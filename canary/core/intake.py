@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from canary.core import book as books
 from canary.core import counters as counting
@@ -16,9 +17,10 @@ from canary.core.book import Book, Manner, Span
 from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import SERVICE, Counts, Revisions, Version, What, at_client, count, standing
 from canary.core.decision import Notice
+from canary.core.edges import ENOUGH, Edge, choose
 from canary.core.expectation import told
 from canary.core.facts import Facts
-from canary.core.gates import PROXY_BOUNDS, gates
+from canary.core.gates import PROXY_BOUNDS, Gate, gates, unmeasured
 from canary.core.history import WINDOW, armed_gates
 from canary.core.questions import (
     Answers,
@@ -42,17 +44,20 @@ SILENT = 6  # intervals without canary requests before that is worth saying
 
 def scope_of(seen: Snapshot) -> Scope:
     """Say whose counters the Canary needs, and at which latency bounds."""
-    return scope_for(seen.spec, seen.key.namespace, seen.status.book.bounds)
+    book = seen.status.book
+    return scope_for(seen.spec, seen.key.namespace, book.bounds, book.edges)
 
 
-def scope_for(spec: CanarySpec, namespace: str, bounds: tuple[float, ...]) -> Scope:
-    """Say whose counters a spec needs where these latency buckets exist."""
+def scope_for(spec: CanarySpec, namespace: str, bounds: tuple[float, ...], edges: tuple[Edge, ...] = ()) -> Scope:
+    """Say whose counters a spec needs where these latency buckets exist: all of them, until edges are chosen."""
+    judged = gates(spec, bounds, edges=edges)
+    cuts = {b for g in judged for b in (g.over, g.within, g.beside) if b is not None}
     return Scope(
         namespace=namespace,
         apex=spec.service,
         stable=spec.stable,
         canary=spec.canary,
-        bounds=frozenset(b for g in gates(spec, bounds) for b in (g.over, g.within) if b is not None),
+        bounds=frozenset(bounds if any(map(unmeasured, judged)) else cuts),
         routes=any(place.route for place in spec.places),
     )
 
@@ -151,10 +156,11 @@ def _folded(facts: Facts, now: Reading) -> Facts:
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
         rollout = replace(rollout, silent=0 if arrived else rollout.silent + 1)
     book = books.fold(book, found, counts, facts.live_weight)
+    stands = standing(now.series, scope, revisions, client=manner.client)
     if before.taken is not None and dark is None:
-        stands = standing(now.series, scope, revisions, client=manner.client)
         book = books.measure(book, found, counts, _scraped(before, counters))
         book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.live_weight))
+    book = _with_edges(book, seen.spec, stands, manner)
     # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them
     at = now.at if dark is None else max(book.at, _newest(now, manner) or 0.0)
     book = replace(book, at=at, waited=0.0, manner=manner)
@@ -166,6 +172,27 @@ def _folded(facts: Facts, now: Reading) -> Facts:
         baked = rollout.baked + timedelta(seconds=min(seconds, 1.5 * interval))
         facts = replace(facts, status=replace(facts.status, rollout=replace(rollout, baked=baked)))
     return _silenced(facts, silence)
+
+
+def _with_edges(book: Book, spec: CanarySpec, stands: Counts, manner: Manner) -> Book:
+    """Choose where a slowdown is measured, by all that stable's pods have counted, once that is enough.
+
+    What is counted afterwards has no part in the choice, so the evidence stays valid.
+    """
+    chosen: list[Edge] = []
+    for gate in gates(spec, book.bounds, edges=book.edges):
+        known, _ = stands.over(gate, Version.STABLE, math.inf)
+        if unmeasured(gate) and known >= ENOUGH and manner.bounds >= set(book.bounds):
+            chosen += choose(gate.place, gate.factor, book.bounds, partial(_tail, stands, gate))
+    if not chosen:
+        return book
+    book = replace(book, edges=(*book.edges, *chosen))
+    return books.keep(book, gates(spec, book.bounds, edges=book.edges))
+
+
+def _tail(stands: Counts, gate: Gate, bound: float) -> float:
+    requests, slower = stands.over(gate, Version.STABLE, bound)
+    return slower / requests
 
 
 def _manner(now: Reading, scope: Scope, before: Manner | None) -> Manner:

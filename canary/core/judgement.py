@@ -212,6 +212,12 @@ def describe(gate: Gate, book: Book) -> str:
     tally = book.tallies.get(gate.name, Tally())
     canary = _rate(tally.canary_failures, tally.canary_requests)
     stable = _rate(tally.stable_failures, tally.stable_requests)
+    if gate.metric is Metric.SLOWDOWN and gate.over is not None:
+        return (
+            f"{gate.place or 'service'}: slower than stable: {canary} of {tally.canary_requests:.0f} canary requests"
+            f" took longer than {gate.over:g} ms, on stable {stable} of {tally.stable_requests:.0f} longer than"
+            f" {gate.beside:g} ms; at most {gate.factor:g} times as late is promised"
+        )
     what = "failed or " if gate.failures_slow else ""
     what = "failed" if gate.metric is Metric.SUCCESS_RATE else f"{what}took longer than {gate.over or gate.limit:g} ms"
     text = (
@@ -226,6 +232,8 @@ def wanted(gate: Gate) -> str:
     """Word what a gate promises; a limit between two bucket bounds is judged at them, and that is said."""
     if gate.metric is Metric.SUCCESS_RATE:
         return f"at most {show_share(gate.promise.p0)} may fail"
+    if gate.metric is Metric.SLOWDOWN:
+        return f"at most {gate.factor:g} times as late as stable{_at_edge(gate)}"
     said = f"at most 1% may {'fail or ' if gate.failures_slow else ''}take longer than {gate.limit:g} ms"
     if gate.split:
         over = "never" if gate.over is None else f"at {gate.over:g} ms"
@@ -249,6 +257,13 @@ def _counting(gate: Gate, book: Book, spec: CanarySpec) -> str:
     if traffic is None or not both:
         return ""
     return counting(gate.promise.icc, traffic.rps * spec.interval.total_seconds() * tally.canary_requests / both)
+
+
+def _at_edge(gate: Gate) -> str:
+    """Say where a slowdown is measured."""
+    if gate.over is None or gate.beside is None:
+        return " (not measured yet: stable has had too few requests)"
+    return f" (over {gate.over:g} ms no more than stable over {gate.beside:g} ms)"
 
 
 def _rate(failures: float, requests: float) -> str:

@@ -11,8 +11,10 @@ from datetime import timedelta
 
 from canary.core import formats
 from canary.core.discretion import with_urls
+from canary.core.edges import TAILS
 from canary.core.fields import Fields, repeats, valid_name
 from canary.core.querying import read_queries
+from canary.core.room import MOST_BYTES, MOST_GATES, gates_of, most_bytes
 from canary.core.spec import (
     FULL,
     HALF,
@@ -29,6 +31,7 @@ from canary.core.spec import (
     RouteKind,
     ScalingMode,
     Side,
+    Slowdown,
     SuccessRate,
     Webhook,
     WebhookKind,
@@ -38,10 +41,10 @@ from canary.errors import InvalidSpec
 
 API_VERSION = "canary.dev/v1alpha1"
 DEFAULT_STEPS = ["100m", "200m", "300m", "400m", "500m", "1000m"]
-MOST_GATES = 64  # evidence is kept in status: about 1 KB a gate
 MOST_STEPS = 100
 MOST_BUDGET = 1_000_000
 MOST_WEBHOOKS = 16  # each is asked in every tick that needs it, all within the tick's deadline
+MOST_SLOWDOWN = 10.0
 SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
 ORDERS = frozenset({"paused", "abort", "retry", "approve"})
 """Fields that are orders and no part of what is followed."""
@@ -214,8 +217,11 @@ def _places(gates: Fields) -> tuple[Place, ...]:
     places = [place for place in (service, *routes) if place.success_rate is not None or place.latency is not None]
     if not places:
         gates.refuse("", "a set of gates with at least one successRate or latency")
-    if sum((p.success_rate is not None) + (p.latency is not None) for p in places) > MOST_GATES:
-        gates.refuse("routes", f"at most {MOST_GATES} gates in all")
+    if sum(map(gates_of, places)) > MOST_GATES:
+        gates.refuse("routes", f"at most {MOST_GATES} gates in all, a slowdown counting as {len(TAILS)}")
+    elif most_bytes(places) > MOST_BYTES:
+        most = f"{MOST_BYTES // 1024} KiB of the status"
+        gates.refuse("routes", f"gates whose evidence takes at most {most}: fewer, or with shorter names")
     return tuple(places)
 
 
@@ -240,11 +246,19 @@ def _success_rate(fields: Fields) -> SuccessRate:
     return SuccessRate(p0=round(p0, 12), p_bad=round(1 - pass_below, 12), delta=round(worse, 12))
 
 
-def _latency(fields: Fields) -> Latency:
+def _latency(fields: Fields) -> Latency | Slowdown:
+    failures = fields.choice("failures", FailedResponses.EXCLUDE)
+    if fields.has("slowdown"):
+        factor = fields.number("slowdown", 1.0, most=MOST_SLOWDOWN)
+        if factor < 1:
+            fields.refuse("slowdown", f"a number from 1 to {MOST_SLOWDOWN:g}: how many times as late as stable")
+        if fields.has("p99"):
+            fields.refuse("", "a latency with either p99 or slowdown")
+        fields.finish()
+        return Slowdown(factor=max(1.0, factor), failures=failures)
     limit = fields.duration("p99", None, least=timedelta(milliseconds=1))
     if limit > SLOWEST:
         fields.refuse("p99", 'a time of at most "50s", the greatest bucket bound of the proxy')
-    failures = fields.choice("failures", FailedResponses.EXCLUDE)
     fields.finish()
     return Latency(limit=limit, failures=failures)
 

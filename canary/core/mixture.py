@@ -35,6 +35,10 @@ class Ledger:
         """Begin with the unit capital in cash."""
         return cls(1.0, 0, ((0.0,) * len(ODDS),) * rows)
 
+    def numbers(self) -> tuple[float, ...]:
+        """Give the checkpoint."""
+        return (self.cash, float(self.bets), *(w for row in self.rows for w in row))
+
     def values(self) -> tuple[float, ...]:
         """Give the e-value of each row."""
         return tuple([self.cash + sum(row) for row in self.rows])

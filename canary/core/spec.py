@@ -107,12 +107,20 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slowdown:
+    """Answers begin at most `factor` times as late as stable's, 1 <= factor <= 10, fast ones and slow ones alike."""
+
+    factor: float
+    failures: FailedResponses = FailedResponses.EXCLUDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """The promises about one route, or about the whole service where `route` is empty."""
 
     route: str = ""
     success_rate: SuccessRate | None = None
-    latency: Latency | None = None
+    latency: Latency | Slowdown | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

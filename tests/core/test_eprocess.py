@@ -4,6 +4,7 @@ import json
 import math
 import random
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeAlias, TypedDict
@@ -59,6 +60,10 @@ def reference() -> SimpleNamespace:
     return SimpleNamespace(**runpy.run_path(str(REFERENCE)))
 
 
+def promised(values: dict[str, float]) -> Promise:
+    return Promise(**values)  # type: ignore[arg-type] # a table's own columns
+
+
 def seen(
     nc: float, fc: float, ns: float, fs: float, weight: int = 100, control: tuple[float, float] | None = None
 ) -> Interval:
@@ -83,7 +88,7 @@ def close(value: object) -> object:
 
 
 def outputs(case: Case) -> Told:
-    promise, evidence = Promise(**case["promise"]), Evidence.fresh()
+    promise, evidence = promised(case["promise"]), Evidence.fresh()
     told: Told = {"against": [], "alone": [], "doubt": [], "pass_value": []}
     for nc, fc, ns, fs, weight, control, excess in case["intervals"]:
         evidence = fold(promise, evidence, seen(nc, fc, ns, fs, weight, control))
@@ -230,6 +235,21 @@ class TestValidity:
         told = outcomes(promise, start, canary, (0, 1), BAKE)
         assert mean(told, "alone", alone_limit(promise, start), 0) <= alone(start) * (1 + ROUNDING)
 
+    @given(histories, sides, sides, st.sampled_from([0.0, 0.03]))
+    def test_where_only_stable_is_compared_with(
+        self, history: History, canary: tuple[int, int], stable: tuple[int, int], delta: float
+    ) -> None:
+        promise = replace(self.promise(0.01, delta, canary, stable), relative=True)
+        start = lived(history, promise)
+        assume(start.pending.spans == 0)
+        before, told = e_values(start), outcomes(promise, start, canary, stable)
+        for q in (0.01, 0.3, 0.6):
+            for name, null in (("bad", q + delta), ("rel", q + delta), ("rel0", q + delta), ("okr", q + 0.05)):
+                assert mean(told, name, null, q) <= before[name] * (1 + ROUNDING), name
+        assert {values["ok"] for values in told.values()} == {sum(start.ok)}
+        baking, limit = outcomes(promise, start, canary, (0, 1), BAKE), alone_limit(promise, start)
+        assert mean(baking, "alone", limit, 0) <= alone(start) * (1 + ROUNDING)
+
     def test_is_lost_where_groups_are_taken_for_independent_requests(self) -> None:
         """The check above can fail: a design effect that is too small breaks it."""
         naive = Promise(p0=0.2, p_bad=0.25, delta=0.0, icc=0.0)
@@ -239,7 +259,7 @@ class TestValidity:
 class TestPromise:
     def test_refuses_what_no_theorem_covers(self, wrong: dict[str, float], complaint: str) -> None:
         with pytest.raises(ValueError, match=complaint):
-            Promise(**{"p0": 0.01, "p_bad": 0.02, "delta": 0.001} | wrong)
+            promised({"p0": 0.01, "p_bad": 0.02, "delta": 0.001} | wrong)
 
     pytestmark = pytest.mark.parametrize(
         ("wrong", "complaint"),
@@ -298,7 +318,7 @@ class TestRollback:
     def test_never_comes_of_one_tick(
         self, values: dict[str, float], n: int, m: int, baking: bool, share: float
     ) -> None:
-        promise = Promise(**values)
+        promise = promised(values)
         evidence = after(seen(n, n, m, m * share, BAKE if baking else 100), promise=promise)
         assert max(against(promise, evidence), alone(evidence)) < 1 / promise.alpha
 
@@ -337,6 +357,16 @@ class TestAloneLimit:
         evidence = after(*[seen(10, 0, 1000, 30)] * 50)
         assert alone_limit(PROMISE, evidence) == ucb(*evidence.pool, PROMISE.beta) > 0.03
 
+    def test_beside_stable_is_what_stable_may_have_had_and_a_little_more_however_bad(self) -> None:
+        beside = replace(PROMISE, relative=True)
+        evidence = after(*[seen(10, 0, 1000, 600)] * 20, promise=beside)
+        assert alone_limit(beside, evidence) == ucb(*evidence.pool, beside.beta) + beside.delta > 0.6
+
+    def test_beside_a_stable_that_was_never_seen_nothing_is_held_against_the_release(self) -> None:
+        beside = replace(PROMISE, relative=True)
+        assert alone_limit(beside, Evidence.fresh()) == 1
+        assert alone(after(*[seen(100, 100, 0, 0, BAKE)] * 20, promise=beside)) == 1
+
     def test_is_never_more_than_half(self) -> None:
         assert alone_limit(PROMISE, after(*[seen(10, 0, 1000, 900)] * 20)) == 0.5
 
@@ -344,7 +374,7 @@ class TestAloneLimit:
 class TestPass:
     @given(promises(), st.integers(1, 10**9), st.integers(0, 10**9), st.floats(0, 1))
     def test_never_comes_of_one_tick(self, values: dict[str, float], n: int, m: int, share: float) -> None:
-        promise = Promise(**values)
+        promise = promised(values)
         assert not passes(promise, after(seen(n, 0, m, m * share), promise=promise))
 
     def test_can_come_of_two(self) -> None:
@@ -444,7 +474,7 @@ class TestTicks:
 class TestCheckpoint:
     @given(promises(), st.lists(intervals(), max_size=20), intervals())
     def test_restores_everything(self, values: dict[str, float], history: list[Interval], then: Interval) -> None:
-        promise = Promise(**values)
+        promise = promised(values)
         evidence = after(*history, promise=promise)
         numbers = json.loads(json.dumps(evidence.numbers()))
         assert len(numbers) == NUMBERS

@@ -48,6 +48,13 @@ def test_a_route_that_nobody_calls_is_only_watched() -> None:
     assert "no requests before the rollout" in expected[QUIET].expected
 
 
+@pytest.mark.parametrize(("rps", "waited_for"), [(50, True), (0.01, False)])
+def test_a_slowdown_is_as_quiet_as_the_rest_of_its_route(rps: float, *, waited_for: bool) -> None:
+    route = a_route("POST /", successRate={"min": "99%"}, latency={"slowdown": 2})
+    expected = found({SERVICE: 100, QUIET: rps}, gates={"successRate": {"min": "99%"}, "routes": [route]})
+    assert expected["POST /: latency beside stable"].required is waited_for
+
+
 def test_the_service_is_always_waited_for_and_it_is_said_when_that_may_take_too_long() -> None:
     expected = found({SERVICE: 0.1, BUSY: 0.05, QUIET: 0.05})
     assert required(expected) == [SERVICE]

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from canary.core import queries
 from canary.core.decide import questions
 from canary.core.questions import Numbers, RunQuery, Unanswered
 from canary.core.record import parse_status, render_status
@@ -51,6 +52,10 @@ def test_the_text_is_filled_in() -> None:
 )
 def test_it_is_asked_once_an_interval_while_a_rollout_runs(seen: Snapshot, times: int) -> None:
     assert len(asked(seen)) == times
+
+
+def test_without_a_rollout_there_is_nothing_to_fill_in() -> None:
+    assert list(queries.asked(look(Phase.IDLE, 0))) == []
 
 
 def told(seen: Snapshot, *answers: Numbers | Unanswered) -> CanaryStatus:

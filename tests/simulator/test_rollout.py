@@ -83,6 +83,14 @@ def test_a_gate_on_a_route_without_traffic_holds_until_the_deadline() -> None:
     assert outcomes(canary, Scenario(), 2) == {("RolledBack", "StepTimeout")}
 
 
+@pytest.mark.parametrize(
+    ("slow", "end"), [pytest.param(0.0, ("Promoted", "Promoted")), pytest.param(0.3, ("RolledBack", "Latency"))]
+)
+def test_a_release_is_held_to_stable_s_latency(slow: float, end: tuple[str, str]) -> None:
+    canary = a_canary(bake="1m", gates={"latency": {"slowdown": 1.5}})
+    assert outcomes(canary, Scenario(traffic=100, canary=Release(slow=slow)), runs=3) == {end}
+
+
 def test_queries_are_taken_to_be_in_range() -> None:
     queries = [{"name": "low", "query": "x", "min": 0.5}, {"name": "high", "query": "x", "max": -1}]
     canary = a_canary(gates={"successRate": {"min": "99%"}, "queries": queries})
