@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from canary.core.snapshot import Pod, Workload
-from canary.simulator.mesh import EPOCH
+from canary.simulator.mesh import EPOCH, LONG_AGO
+from canary.simulator.scenario import Loss
 
 Template: TypeAlias = dict[str, object]
-LONG_AGO = -3600.0
 
 
 @dataclass(slots=True)
@@ -19,11 +19,12 @@ class Fleet:
     revision: str
     replicas: int
     start: float
+    losses: tuple[Loss, ...] = ()
     version: int = 1
     ready_at: float = LONG_AGO
     _before: str = ""
     _templates: dict[str, Template] = field(default_factory=dict)
-    _shown: tuple[tuple[int, bool], Workload] | None = None
+    _shown: tuple[tuple[int, bool, int], Workload] | None = None
 
     def __post_init__(self) -> None:
         """Begin rolled out."""
@@ -47,27 +48,38 @@ class Fleet:
 
     def serving(self, now: float) -> str:
         """Name the revision that answers, "" where there is none."""
-        if self.replicas == 0:
+        if self.replicas <= self.lost(now):
             return ""
         return self.revision if now >= self.ready_at else self._before
+
+    def lost(self, now: float) -> int:
+        """Count the pods that are not ready just now, though they were."""
+        lost = [loss.pods for loss in self.losses if loss.at <= now < loss.at + loss.lasts]
+        return max((self.replicas if pods is None else pods for pods in lost), default=0)
+
+    def changes(self) -> list[float]:
+        """List the moments at which a watch would tell of something."""
+        return [self.ready_at, *(at for loss in self.losses for at in (loss.at, loss.at + loss.lasts))]
 
     def workload(self, now: float) -> Workload:
         """Show it as the cluster's adapter would."""
         ready = now >= self.ready_at
-        if self._shown is None or self._shown[0] != (self.version, ready):
-            self._shown = ((self.version, ready), self._workload(ready=ready))
+        lost = self.lost(now)
+        if self._shown is None or self._shown[0] != (self.version, ready, lost):
+            self._shown = ((self.version, ready, lost), self._workload(lost, ready=ready))
         return self._shown[1]
 
-    def _workload(self, *, ready: bool) -> Workload:
+    def _workload(self, lost: int, *, ready: bool) -> Workload:
         born = EPOCH + self.ready_at - self.start
-        pods = [self._pod(self.revision, number, born, ready=ready) for number in range(self.replicas)]
+        numbers = range(self.replicas)
+        pods = [self._pod(self.revision, number, born, ready=ready and number >= lost) for number in numbers]
         if not ready and self._before and self._before != self.revision:
-            pods += [self._pod(self._before, number, EPOCH + LONG_AGO, ready=True) for number in range(self.replicas)]
+            pods += [self._pod(self._before, number, EPOCH + LONG_AGO, ready=number >= lost) for number in numbers]
         return Workload(
             name=self.name,
             resource_version=str(self.version),
             desired=self.replicas,
-            available=self.replicas,
+            available=max(0, self.replicas - lost),
             revision=self.revision,
             settled=ready,
             template=self.template,

@@ -4,6 +4,7 @@ A request goes to the canary with the probability of its weight, as Linkerd draw
 client's proxy counts (and, for routes, the servers'), so that the shipped code reads it.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -13,10 +14,11 @@ from canary.core.counters import Series
 from canary.core.questions import Reading, Scope
 from canary.core.spec import FULL
 from canary.simulator.draws import binomial, poisson
-from canary.simulator.scenario import Release, Scenario
+from canary.simulator.scenario import Release, Scenario, Warmup
 
 EPOCH: Final = 1_700_000_000.0  # when the virtual clock stands at 0, in Unix seconds
 STEP: Final = 10.0  # seconds for which the chances of one draw stay as they are, at most
+LONG_AGO: Final = -3600.0
 MEMORY: Final = 60  # scrapes kept for a side whose counters come late
 
 Place: TypeAlias = tuple[str, str, str]
@@ -58,6 +60,8 @@ class Mesh:
     """Requests that went to the new release."""
     _scraped: tuple[float, Sample] = (0.0, ())
     _past: list[tuple[float, Sample]] = field(default_factory=list)
+    _final: bool = True
+    _since: dict[tuple[str, str], float] = field(default_factory=dict)
     _spells: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
     _unsteady: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -66,12 +70,26 @@ class Mesh:
         while self.now < until:
             end = min(until, self._next_change())
             share = 0 if "canary" not in serving else FULL if "stable" not in serving else weight
-            requests = poisson(self.rng, self.scenario.traffic * (end - self.now)) if serving else 0
-            canary = binomial(self.rng, requests, share / FULL)
-            for side, count in (("canary", canary), ("stable", requests - canary)):
-                if count:
-                    self._send(side, *serving[side], count)
+            requests = poisson(self.rng, self._traffic(0.5 * (self.now + end)) * (end - self.now)) if serving else 0
+            for again in range(self.scenario.retries, -1, -1):
+                self._final = again == 0
+                requests = self._split(requests, share, serving)
             self.now = end
+
+    def _split(self, requests: int, share: int, serving: Mapping[str, tuple[str, bool]]) -> int:
+        """Send requests to both sides; give those that failed."""
+        canary, failed = binomial(self.rng, requests, share / FULL), 0
+        for side, count in (("canary", canary), ("stable", requests - canary)):
+            if count:
+                revision, new = serving[side]
+                self._since.setdefault((side, revision), self.now if new else LONG_AGO)
+                failed += self._send(side, revision, new, count)
+        return failed
+
+    def _traffic(self, at: float) -> float:
+        """Give the requests per second of a moment."""
+        day = self.scenario.day
+        return self.scenario.traffic * (1 + day.swing * math.sin(2 * math.pi * at / day.period) if day else 1.0)
 
     def scrape(self) -> None:
         """Let Prometheus see the counters as they are, unless this scrape fails."""
@@ -106,20 +124,22 @@ class Mesh:
             ends += [self.now - self.now % trouble.lasts + trouble.lasts] if trouble.share else []
         return min(end for end in ends if end > self.now)
 
-    def _send(self, side: str, revision: str, new: bool, requests: int) -> None:  # noqa: FBT001 - a fact of the revision
+    def _send(self, side: str, revision: str, new: bool, requests: int) -> int:  # noqa: FBT001 - a fact of the revision
         routes = self.scenario.routes
-        left, share = requests, 1.0
+        left, share, failed = requests, 1.0, 0
         for route in routes:
             part = binomial(self.rng, left, min(1.0, route.share / share) if share > 0 else 0.0)
-            self._answer(side, revision, new, route.name, part)
+            failed += self._answer(side, revision, new, route.name, part)
             left, share = left - part, share - route.share
-        self._answer(side, revision, new, "", left)
+        return failed + self._answer(side, revision, new, "", left)
 
-    def _answer(self, side: str, revision: str, new: bool, route: str, requests: int) -> None:  # noqa: FBT001 - a fact of the revision
+    def _answer(self, side: str, revision: str, new: bool, route: str, requests: int) -> int:  # noqa: FBT001 - a fact of the revision
         if not requests:
-            return
+            return 0
         release, old = self._release(new), self.scenario.stable
+        cold = self._cold(side, revision, release)
         rate, usual = self._failure(side, route, release, new=new), self._failure(side, route, old, new=False)
+        rate = 1 - (1 - rate) * (1 - cold.failure) if cold else rate
         tally = self.totals.setdefault((side, revision, route), Tally())
         hanging = binomial(self.rng, requests, release.hang)
         group = self.scenario.clusters
@@ -129,10 +149,18 @@ class Mesh:
         tally.sent += requests
         tally.hanging += hanging
         tally.failed += failed
-        tally.slow += binomial(self.rng, requests - hanging - failed, release.slow)
+        tally.slow += binomial(
+            self.rng, requests - hanging - failed, min(1.0, release.slow + (cold.slow if cold else 0.0))
+        )
         if new:
             self.sent += requests
-            self.harmed += hanging + (failed * (1 - usual / rate) if rate > usual else 0.0)
+            self.harmed += hanging + (failed * (1 - usual / rate) if rate > usual and self._final else 0.0)
+        return failed
+
+    def _cold(self, side: str, revision: str, release: Release) -> Warmup | None:
+        """Give what the pods do worse while they are cold."""
+        warmup = release.warmup
+        return warmup if warmup is not None and self.now - self._since[side, revision] < warmup.lasts else None
 
     def _release(self, new: bool) -> Release:  # noqa: FBT001 - a fact of the revision
         return self.scenario.canary if new and self.now >= self.scenario.canary.after else self.scenario.stable

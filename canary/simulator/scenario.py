@@ -9,10 +9,21 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from canary.core.counts import Version
 from canary.core.fields import Fields
 from canary.errors import InvalidSpec
 
 MOST_TRAFFIC: Final = 100_000.0  # requests per second
+MOST_RETRIES: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmup:
+    """What pods do worse for so many seconds after they began to serve: caches are cold, code is compiled."""
+
+    lasts: float
+    failure: float = 0.0
+    slow: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +39,7 @@ class Release:
     start: float = 5.0
     late: float = 0.0
     """Its proxies' counters are seen as they were so many seconds ago."""
+    warmup: Warmup | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +54,24 @@ class Trouble:
     at: float = 0.0
     share: float = 0.0
     apart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Pods of a side that are not ready for a while; all of them where `pods` is None."""
+
+    side: Version
+    lasts: float
+    at: float = 0.0
+    pods: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """Traffic that swings by this share of its mean, up first, once in so many seconds."""
+
+    swing: float
+    period: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +101,10 @@ class Scenario:
     """Share of scrapes that fail."""
     scrape: timedelta = timedelta(seconds=10)
     routes: tuple[Route, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    day: Day | None = None
+    retries: int = 0
+    """How often clients send a request again that failed; each attempt is split and counted anew."""
 
 
 def parse_scenario(document: Mapping[str, object]) -> Scenario:
@@ -88,6 +122,9 @@ def parse_scenario(document: Mapping[str, object]) -> Scenario:
         missed=_share(top, "missed"),
         scrape=top.duration("scrape", "10s", least=timedelta(seconds=1)),
         routes=tuple(_route(row) for row in top.sections("routes")),
+        losses=tuple(_loss(row) for row in top.sections("losses")),
+        day=_day(top.section("day")) if top.has("day") else None,
+        retries=_retries(top),
     )
     top.finish()
     if sum(route.share for route in scenario.routes) > 1 + 1e-9:
@@ -105,9 +142,42 @@ def _release(fields: Fields, failure: float) -> Release:
         after=_seconds(fields, "after", "0s"),
         start=_seconds(fields, "start", "5s"),
         late=_seconds(fields, "late", "0s"),
+        warmup=_warmup(fields.section("warmup")) if fields.has("warmup") else None,
     )
     fields.finish()
     return release
+
+
+def _warmup(fields: Fields) -> Warmup:
+    lasts = _seconds(fields, "lasts", "1m")
+    warmup = Warmup(lasts=lasts, failure=_share(fields, "failure"), slow=_share(fields, "slow"))
+    fields.finish()
+    return warmup
+
+
+def _loss(fields: Fields) -> Loss:
+    loss = Loss(
+        side=fields.choice("side", Version.CANARY),
+        at=_seconds(fields, "at", "0s"),
+        lasts=max(1.0, _seconds(fields, "lasts", "30s")),
+        pods=fields.count("pods"),
+    )
+    fields.finish()
+    return loss
+
+
+def _day(fields: Fields) -> Day:
+    period = fields.duration("period", "24h", least=timedelta(minutes=1)).total_seconds()
+    day = Day(swing=fields.percent("swing", "50%", least=0.0, most=1.0), period=period)
+    fields.finish()
+    return day
+
+
+def _retries(top: Fields) -> int:
+    retries = top.count("retries") or 0
+    if retries > MOST_RETRIES:
+        top.refuse("retries", f"a whole number from 0 to {MOST_RETRIES}")
+    return min(retries, MOST_RETRIES)
 
 
 def _trouble(fields: Fields) -> Trouble:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import assert_never, cast
 
+from canary.core.counts import Version
 from canary.core.decide import decide, questions
 from canary.core.decision import Decision, Effect, Guard, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.gates import PROXY_BOUNDS
@@ -60,6 +61,8 @@ class Site:
         start = self.mesh.scenario.stable.start
         self.stable = Fleet(stable.deployment, _template(OLD, stable.deployment), f"stable-{OLD}", STABLE_PODS, start)
         self.canary = Fleet(canary.deployment, _template(OLD, canary.deployment), f"canary-{OLD}", 1, start)
+        for side, fleet in ((Version.STABLE, self.stable), (Version.CANARY, self.canary)):
+            fleet.losses = tuple(loss for loss in self.mesh.scenario.losses if loss.side is side)
         self.split = Split(
             name=self.spec.route_name,
             resource_version="1",
@@ -90,7 +93,7 @@ class Site:
         interval = self.spec.interval
         after = aligned(self.mesh.now, decision.requeue_after or interval, interval).total_seconds()
         until = self.mesh.now + max(0.05, after)
-        changes = [fleet.ready_at for fleet in (self.stable, self.canary) if fleet.ready_at > self.mesh.now]
+        changes = [at for fleet in (self.stable, self.canary) for at in fleet.changes() if at > self.mesh.now]
         self.pass_time(min([until, *changes]))
 
     def pass_time(self, until: float) -> None:

@@ -7,7 +7,7 @@ import pytest
 from canary.core.questions import Scope
 from canary.core.spec import Side
 from canary.simulator.mesh import EPOCH, Mesh
-from canary.simulator.scenario import Release, Route, Scenario, Trouble
+from canary.simulator.scenario import Day, Release, Route, Scenario, Trouble, Warmup
 
 BOTH = {"stable": ("s-old", False), "canary": ("c-new", True)}
 HOUR = 3600.0
@@ -133,3 +133,25 @@ def test_a_side_s_own_rate_may_be_unsteady_without_being_another_on_average() ->
     calm, wild = totals(0.0), totals(1.0)
     assert sum(wild) == pytest.approx(sum(calm), rel=0.15)
     assert max(wild) > 2 * max(calm)
+
+
+def test_traffic_may_swing_with_the_day() -> None:
+    noon = run(Scenario(day=Day(swing=0.8, period=4 * HOUR)), seconds=2 * HOUR)
+    both = run(Scenario(day=Day(swing=0.8, period=4 * HOUR)), seconds=4 * HOUR)
+    assert noon.sent / (100 * 2 * HOUR) == pytest.approx(0.1 * (1 + 0.8 * 2 / 3.14159), rel=0.02)
+    assert both.sent / (100 * 4 * HOUR) == pytest.approx(0.1, rel=0.02)
+
+
+def test_clients_may_try_again_what_failed() -> None:
+    once, again = (run(Scenario(canary=Release(failure=0.5), retries=retries), 500) for retries in (0, 2))
+    assert again.sent / once.sent == pytest.approx(1 + 0.25 + 0.0625, rel=0.02)
+    assert again.harmed / once.harmed == pytest.approx(0.0625, rel=0.1), "users see what failed three times"
+
+
+def test_a_fresh_release_may_need_to_warm_up() -> None:
+    cold = Scenario(canary=Release(warmup=Warmup(lasts=60.0, failure=0.3, slow=0.2)))
+    first, hour = run(cold, seconds=60.0), run(cold)
+    assert share(first, "canary", "failed") == pytest.approx(0.3, rel=0.2)
+    assert share(first, "canary", "slow") == pytest.approx(0.2 * 0.7, rel=0.25)
+    assert share(hour, "canary", "failed") < 0.01
+    assert share(first, "stable", "failed") < 0.01

@@ -6,12 +6,13 @@ from statistics import mean
 import pytest
 
 from canary.core import decide
+from canary.core.counts import Version
 from canary.core.decision import Decision
 from canary.core.questions import Answers, Reading
 from canary.core.snapshot import Snapshot
 from canary.simulator import site
 from canary.simulator.rollout import Ending, play
-from canary.simulator.scenario import Release, Scenario, Trouble
+from canary.simulator.scenario import Loss, Release, Scenario, Trouble
 from tests.canaries import a_canary, a_route, with_gates
 
 QUICK = a_canary(bake="1m")
@@ -76,6 +77,21 @@ def test_what_a_release_does_wrong_is_named(canary: dict[str, object], scenario:
 def test_what_hits_both_sides_is_not_held_against_the_release() -> None:
     incident = Trouble(failure=0.1, at=60, lasts=120)
     assert outcomes(QUICK, Scenario(troubles=(incident,))) == {("Promoted", "Promoted")}
+
+
+def test_a_canary_that_loses_its_pods_for_a_moment_gives_its_weight_back_and_goes_on() -> None:
+    loss = Loss(side=Version.CANARY, at=40.0, lasts=20.0)
+    weights: list[int] = []
+    ending = play(QUICK, Scenario(losses=(loss,)), 1, lambda _, decision: weights.append(decision.status.weight))
+    assert (ending.outcome, ending.harmed) == ("Promoted", 0.0)
+    assert weights.index(0, weights.index(100)) > 0
+    calm = play(QUICK, Scenario(), 1)
+    assert ending.seconds >= calm.seconds + 20
+
+
+def test_one_that_never_gets_them_back_is_rolled_back() -> None:
+    lost = Loss(side=Version.CANARY, at=40.0, lasts=3600.0)
+    assert outcomes(a_canary(stepTimeout="2m"), Scenario(losses=(lost,)), 2) == {("RolledBack", "CanaryNotReady")}
 
 
 def test_a_gate_on_a_route_without_traffic_holds_until_the_deadline() -> None:

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from canary.core.counts import Version
 from canary.errors import InvalidSpec
-from canary.simulator.scenario import Release, Route, Scenario, Trouble, parse_scenario
+from canary.simulator.scenario import Day, Loss, Release, Route, Scenario, Trouble, Warmup, parse_scenario
 
 
 def test_nothing_said_is_a_calm_world() -> None:
@@ -16,13 +17,24 @@ def test_everything_can_be_said() -> None:
     document = {
         "traffic": 2.5,
         "stable": {"failure": "1%", "start": "2s"},
-        "canary": {"failure": "5%", "slow": "2%", "hang": "0.5%", "after": "3m", "start": "20s", "late": "9s"},
+        "canary": {
+            "failure": "5%",
+            "slow": "2%",
+            "hang": "0.5%",
+            "after": "3m",
+            "start": "20s",
+            "late": "9s",
+            "warmup": {"failure": "1%"},
+        },
         "troubles": [
             {"failure": "10%", "at": "2m", "lasts": "1m"},
             {"failure": "20%", "share": "2%", "apart": True},
         ],
         "clusters": 5,
         "unsteady": "50%",
+        "losses": [{"at": "1m", "pods": 2}, {"side": "stable", "lasts": "10s"}],
+        "day": {"swing": "30%"},
+        "retries": 2,
         "drift": "3%",
         "missed": "10%",
         "scrape": "15s",
@@ -31,13 +43,24 @@ def test_everything_can_be_said() -> None:
     assert parse_scenario(document) == Scenario(
         traffic=2.5,
         stable=Release(failure=0.01, start=2.0),
-        canary=Release(failure=0.05, slow=0.02, hang=0.005, after=180.0, start=20.0, late=9.0),
+        canary=Release(
+            failure=0.05,
+            slow=0.02,
+            hang=0.005,
+            after=180.0,
+            start=20.0,
+            late=9.0,
+            warmup=Warmup(lasts=60.0, failure=0.01),
+        ),
         troubles=(
             Trouble(failure=0.1, at=120.0, lasts=60.0),
             Trouble(failure=0.2, lasts=10.0, share=0.02, apart=True),
         ),
         clusters=5,
         unsteady=0.5,
+        losses=(Loss(side=Version.CANARY, at=60.0, lasts=30.0, pods=2), Loss(side=Version.STABLE, lasts=10.0)),
+        day=Day(swing=0.3, period=86400.0),
+        retries=2,
         drift=0.03,
         missed=0.1,
         scrape=timedelta(seconds=15),
