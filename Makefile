@@ -10,5 +10,5 @@ controlplane: ; @sh e2e/controlplane/build.sh
 e2e: setup controlplane ; @.venv/bin/pytest --timeout 900 e2e
 soak: setup controlplane ; @.venv/bin/python -m e2e.soak --docs
 fuzz: setup   ; @.venv/bin/python -m tests.fuzz
-calibrate: setup ; @.venv/bin/canary calibrate
+calibrate: setup ; @.venv/bin/python scripts/decisions.py
 bench: setup  ; @.venv/bin/python scripts/bench.py
