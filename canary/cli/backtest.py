@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canary.cli.options import DURATION, INSTANT, JSON, output_option
-from canary.cli.output import emit
+from canary.cli.output import emit, note
 from canary.cli.simulate import only_canary
 from canary.core.formats import show_duration
+from canary.core.gates import gates, unmeasured
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
 
@@ -49,6 +50,8 @@ def backtest(*, file: Path, output: str, **given: Any) -> None:
     _checked(given)
     canary = only_canary(file)
     spec = parse_spec(canary.obj)
+    for gate in filter(unmeasured, gates(spec, ())):
+        note(f"{gate.name} is not replayed, and so never passes: its edges are chosen when a rollout begins.")
     if given["recording"] is not None:
         from canary.cli.replaying import replay_file
 

@@ -44,6 +44,16 @@ def test_many_episodes_are_a_table_and_a_sentence(tmp_path: Path) -> None:
     assert told.endswith(" s in 2")
 
 
+def test_a_slowdown_is_not_replayed_and_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "canary.yaml"
+    file.write_text(yaml.safe_dump(a_canary(gates={"latency": {"slowdown": 1.5}})))
+    past = str(recorded(tmp_path, episodes(0.001)))
+    result = CliRunner().invoke(main, ["backtest", "-f", str(file), "--recording", past])
+    assert result.exit_code == 0
+    assert "service: latency beside stable is not replayed, and so never passes" in result.stderr
+    assert result.stdout.splitlines()[1].split()[:2] == ["e0", "Hold"]
+
+
 def test_json_has_culprits_odds_and_times(tmp_path: Path) -> None:
     result = replayed(tmp_path, "--recording", str(recorded(tmp_path, episodes(0.001, 0.05))), "-o", "json")
     document = json.loads(result.stdout)
