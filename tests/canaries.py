@@ -9,7 +9,8 @@ import pytest
 from canary.core.book import Book
 from canary.core.discretion import without_urls
 from canary.core.eprocess import Evidence
-from canary.core.manifest import MOST_STEPS, MOST_WEBHOOKS
+from canary.core.manifest import MOST_WEBHOOKS
+from canary.core.policies import MOST_STEPS
 from canary.core.room import MOST_GATES
 from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout
 
@@ -70,7 +71,7 @@ FULL = a_canary(
         "queries": [{"name": "depth", "query": "max(depth)", "min": 0, "max": 5.5, "for": "30s"}],
         "webhooks": [{"name": "hook", "type": "notify", "url": "http://hook.web", "timeout": "10s"}],
     },
-    evidence={"falseRollback": "1%", "missedRegression": "5%"},
+    evidence={"falseRollback": "1%", "missedRegression": "5%", "mode": "Evidence"},
     promotion={"mode": "Copy", "approval": "Automatic"},
     scaling={"mode": "Match", "idleReplicas": 3},
     paused=False,
@@ -83,6 +84,8 @@ FULL = a_canary(
 
 INSTEAD: dict[str, dict[str, object]] = {"ramp": {"budget": 100}}
 """Fields that FULL cannot have beside `steps`."""
+OF_THRESHOLD = {"mode": "Threshold", "failures": 3, "minRequests": 100, "window": "1m"}
+"""Fields of `evidence` that FULL, which is judged by evidence, cannot have."""
 
 
 def changed(path: tuple[str, ...], value: object) -> dict[str, object]:
@@ -92,6 +95,9 @@ def changed(path: tuple[str, ...], value: object) -> dict[str, object]:
         spec = cast("dict[str, object]", obj["spec"])
         del spec["steps"]
         spec[path[1]] = copy.deepcopy(INSTEAD[path[1]])
+    if path[1] == "evidence" and path[-1] in OF_THRESHOLD and path[-1] != "mode":
+        evidence = cast("dict[str, object]", cast("dict[str, object]", obj["spec"])["evidence"])
+        evidence.update(OF_THRESHOLD)
     *above, last = path
     holder: object = obj
     for part in above:
@@ -162,6 +168,8 @@ GOOD = [
     pytest.param(a_canary(steps=["1000m"]), id="one step"),
     pytest.param(a_canary(steps=[f"{10 * i}m" for i in range(1, 101)]), id="a hundred steps"),
     pytest.param(a_canary(steps=["90m", "100m", "1000m"]), id="steps that rise as numbers, not as texts"),
+    pytest.param(a_canary(evidence={"mode": "Threshold"}), id="a threshold"),
+    pytest.param(a_canary(evidence=OF_THRESHOLD), id="a threshold with all it has"),
     pytest.param(a_canary(ramp={"budget": 100}), id="a ramp"),
     pytest.param(a_canary(ramp={}), id="a ramp of the usual budget"),
     pytest.param(a_canary(ramp={"budget": 1_000_000}), id="a ramp of a million"),
@@ -354,6 +362,28 @@ BAD = [
     ),
     pytest.param(
         a_canary(evidence={"falseRollback": "0%"}), "spec.evidence.falseRollback", "0.0001% to 20%", id="alpha"
+    ),
+    pytest.param(
+        a_canary(gates={"latency": {"slowdown": 1.5}}, evidence={"mode": "Threshold"}),
+        "spec.evidence.mode",
+        "Evidence where a latency is a slowdown",
+        id="threshold of a slowdown",
+    ),
+    pytest.param(a_canary(evidence={"mode": "Flagger"}), "spec.evidence.mode", "Evidence, Threshold", id="its mode"),
+    pytest.param(
+        a_canary(evidence={"failures": 3}), "spec.evidence.failures", "mode is not Threshold", id="failures of what"
+    ),
+    pytest.param(
+        a_canary(evidence={"mode": "Evidence", "window": "1m"}), "spec.evidence.window", "unset", id="window of what"
+    ),
+    pytest.param(
+        a_canary(evidence={"mode": "Threshold", "failures": 0}), "spec.evidence.failures", "1 to 100", id="no failures"
+    ),
+    pytest.param(
+        a_canary(evidence={"mode": "Threshold", "minRequests": 1_000_001}),
+        "spec.evidence.minRequests",
+        "1 to 1000000",
+        id="many requests",
     ),
     pytest.param(a_canary(evidence={"missedRegression": "21%"}), "spec.evidence.missedRegression", "to 20%", id="beta"),
     pytest.param(

@@ -13,6 +13,7 @@ from canary.cli.options import DURATION, JSON, PERCENT, output_option
 from canary.cli.output import emit, note
 from canary.cli.simulate import only_canary
 from canary.core.demand import Demand
+from canary.core.expectation import expecting
 from canary.core.forecast import Outlook
 from canary.core.forecast import forecast as foresee
 from canary.core.formats import show_duration
@@ -58,12 +59,15 @@ def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str,
     outlooks = foresee(spec, judged, demand)
     later = [gate.name for gate in judged if unmeasured(gate)]
     silent = [gate.name for gate in judged if gate.name not in demand and gate.name not in later]
+    expected = {gate.name: gate.expected for gate in expecting(spec, judged, demand) if gate.expected}
     if output == JSON:
-        emit({**_document(outlooks, silent), "notForecast": later})
+        emit({**_document(outlooks, silent), "notForecast": later, "expected": expected})
         return
-    _tell(spec, outlooks, silent)
+    _tell(spec, outlooks if spec.threshold is None else (), silent)
     for name in later:
         click.echo(f"{name}: not forecast; where it is measured follows from stable's latencies when a rollout begins.")
+    for name, words in expected.items() if spec.threshold is not None else ():
+        click.echo(f"{name}: {words}.")
 
 
 async def _measure(

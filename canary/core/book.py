@@ -17,6 +17,7 @@ from canary.core.pods import Pods
 from canary.core.ranges import Checked
 from canary.core.spec import Weight
 from canary.core.statistics import ODDS
+from canary.core.threshold import Checks, check
 from canary.core.unanswered import OpenRequests, Standing
 
 
@@ -54,6 +55,7 @@ class Book:
     `answered` counts the canary's answered requests since the weight last changed, but for those of a tick in which
     it changed so much that no gate compares them. `open` is by place. `pods` is, as `manner`, not checkpointed.
     `traffic` is by place, `effective` holds a gate's canary requests and failures, as far as they count.
+    `checks` are those of mode Threshold.
     """
 
     at: float = 0.0
@@ -69,6 +71,7 @@ class Book:
     pods: Pods = field(default_factory=dict)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     effective: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    checks: Mapping[str, Checks] = field(default_factory=dict)
 
     def of(self, name: str) -> Evidence:
         """Read a gate's evidence; one that never saw a request knows nothing."""
@@ -83,7 +86,7 @@ class Book:
 def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight) -> Book:
     """Take in the increments of one interval that ended at `weight`; empty counts are an interval without a reading."""
     evidence, tallies, counted = dict(book.evidence), dict(book.tallies), dict(book.effective)
-    compared = False
+    compared, checks = False, dict(book.checks)
     for gate in gates:
         control = pods.control(book.pods, gate, counts)
         seen = _interval([its.failing(gate, version) for its, version in _sides(counts, control)], weight)
@@ -95,6 +98,8 @@ def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight) ->
         tallies[gate.name] = _added(tallies.get(gate.name, Tally()), seen)
         n, f, icc = seen.canary_requests, seen.canary_failures, gate.promise.icc
         counted[gate.name] = effective(counted.get(gate.name, (0.0, 0.0)), n, f, icc)
+        if gate.rule is not None and weight > 0:
+            checks[gate.name] = check(gate.rule, gate.promise.p0, checks.get(gate.name, Checks()), n, f)
     return replace(
         book,
         evidence=evidence,
@@ -102,6 +107,7 @@ def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight) ->
         answered=book.answered + (counts.of(Version.CANARY, SERVICE, What.ANSWERED) if compared else 0.0),
         pods=pods.with_interval(book.pods, gates, counts),
         effective=counted,
+        checks=checks,
     )
 
 
@@ -145,6 +151,7 @@ def forget(book: Book, names: Iterable[str]) -> Book:
         book,
         evidence={name: e for name, e in book.evidence.items() if name not in gone},
         effective={name: counted for name, counted in book.effective.items() if name not in gone},
+        checks={name: found for name, found in book.checks.items() if name not in gone},
     )
 
 
@@ -157,6 +164,7 @@ def keep(book: Book, gates: Iterable[Gate]) -> Book:
         tallies={name: t for name, t in book.tallies.items() if name in names},
         effective={name: counted for name, counted in book.effective.items() if name in names},
         pods={at: its for at, its in book.pods.items() if at[0] in names},
+        checks={name: found for name, found in book.checks.items() if name in names},
     )
 
 

@@ -13,9 +13,12 @@ from canary.core.eprocess import Evidence
 from canary.core.exposure import Traffic
 from canary.core.lenient import as_array, as_float, as_mapping, as_text
 from canary.core.ranges import Checked
+from canary.core.threshold import Checks
 from canary.core.unanswered import OpenRequests
 
-State = TypeVar("State", Evidence, OpenRequests, Checked, Tally, Traffic, tuple[float, float], tuple[float, ...])
+State = TypeVar(
+    "State", Evidence, OpenRequests, Checked, Checks, Tally, Traffic, tuple[float, float], tuple[float, ...]
+)
 
 
 def render_book(book: Book) -> dict[str, object]:
@@ -33,6 +36,7 @@ def render_book(book: Book) -> dict[str, object]:
         "traffic": {
             place or "service": _line((t.requests, t.seconds, t.known)) for place, t in sorted(book.traffic.items())
         },
+        "checks": {name: _line(found.numbers()) for name, found in sorted(book.checks.items())},
         "effective": {name: _line(counted) for name, counted in sorted(book.effective.items())},
     }
 
@@ -51,6 +55,7 @@ def parse_book(record: Mapping[str, object]) -> Book:
         tallies=_states(as_mapping(record.get("counted")), _read_tally),
         traffic=_states(_by_place(record, "traffic"), _read_traffic),
         effective=_states(as_mapping(record.get("effective")), _read_pair),
+        checks=_states(as_mapping(record.get("checks")), Checks.from_numbers),
     )
 
 

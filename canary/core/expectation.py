@@ -10,10 +10,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from canary.core.demand import Demand
-from canary.core.forecast import Catch, Outlook, forecast
+from canary.core.forecast import Catch, Outlook, exposures, forecast, service_rps
 from canary.core.formats import show_duration
 from canary.core.gates import Gate, Metric
-from canary.core.spec import CanarySpec
+from canary.core.spec import CanarySpec, Threshold
+from canary.core.threshold import chance
 
 TELLING = 0.05  # the regression that is told of, or the least greater one that can be caught
 MOST_TOLD = 3  # gates that are told of one by one
@@ -21,6 +22,8 @@ MOST_TOLD = 3  # gates that are told of one by one
 
 def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Demand]) -> tuple[Gate, ...]:
     """Say of each gate what to expect, and whether it is waited for. Where none would be, all are."""
+    if spec.threshold is not None:
+        return tuple(replace(gate, expected=_mistaken(spec, spec.threshold, gate, gates, demand)) for gate in gates)
     outlooks = {outlook.gate: outlook for outlook in forecast(spec, gates, demand)}
     places = {gate.place for gate in gates if gate.name in demand}
     slow = {gate.place for gate in gates if gate.name in outlooks and outlooks[gate.name].quiet}
@@ -40,6 +43,25 @@ def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Dema
         )
         for gate in gates
     )
+
+
+def _mistaken(
+    spec: CanarySpec, rule: Threshold, gate: Gate, gates: Sequence[Gate], demand: Mapping[str, Demand]
+) -> str:
+    """Say how often the rule is wrong about a release that is as good as stable."""
+    if gate.name not in demand:
+        return ""
+    own = demand[gate.name]
+    requests = exposures(spec, gate, own, service_rps(gates, demand))
+    if sum(requests) < rule.min_requests:
+        return f"fewer than {rule.min_requests} requests in a whole rollout, so that nothing is ever judged"
+    share = chance(rule, gate.promise.p0, own.failure, requests)
+    return f"with this traffic this rule rolls back a good release with probability about {_percent(share)}"
+
+
+def _percent(share: float) -> str:
+    """Word a small probability, with two digits."""
+    return "0.01% or less" if share <= 0.0001 else f"{100 * share:.2g}%" if share < 0.995 else "100%"  # noqa: PLR2004 - what rounds so
 
 
 def _quiet(gate: Gate, outlook: Outlook | None, *, heard: bool, slow: bool) -> bool:

@@ -64,9 +64,14 @@ class Outlook:
 def forecast(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Demand]) -> tuple[Outlook, ...]:
     """Forecast every gate of which, by its name, the demand is known."""
     known = [gate for gate in gates if gate.name in demand]
-    places = {gate.place: demand[gate.name].rps for gate in known}
-    service = places.get("", sum(places.values()))
+    service = service_rps(known, demand)
     return tuple(_outlook(spec, gate, demand[gate.name], service) for gate in known)
+
+
+def service_rps(gates: Sequence[Gate], demand: Mapping[str, Demand]) -> float:
+    """Give the requests a second of the whole service, or of its routes where it has no gate of its own."""
+    places = {gate.place: demand[gate.name].rps for gate in gates if gate.name in demand}
+    return places.get("", sum(places.values()))
 
 
 def _outlook(spec: CanarySpec, gate: Gate, demand: Demand, service: float) -> Outlook:
@@ -152,6 +157,15 @@ def _exposed(course: Course, seconds: float) -> float:
         total += share * max(0.0, min(seconds, lasts))
         seconds -= lasts
     return total
+
+
+def exposures(spec: CanarySpec, gate: Gate, demand: Demand, service: float) -> list[float]:
+    """List the canary's requests in each interval of a rollout that nothing holds, the bake included."""
+    interval = spec.interval.total_seconds()
+    course = _course(spec, gate.promise, demand, demand.failure, service)
+    stays = [(share, spec.dwell.total_seconds() if seconds == math.inf else seconds) for share, seconds in course]
+    stays.append((1.0, spec.bake.total_seconds()))
+    return [demand.rps * interval * share for share, seconds in stays for _ in range(math.ceil(seconds / interval))]
 
 
 def _course(spec: CanarySpec, promise: Promise, demand: Demand, rate: float, service: float) -> Course:

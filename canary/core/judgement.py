@@ -19,6 +19,7 @@ from canary.core.pods import worst_pod
 from canary.core.ranges import Checked
 from canary.core.spec import CanarySpec, OnUnanswered, Query
 from canary.core.status import Reason
+from canary.core.threshold import Checks
 
 SUSPICIOUS = 10.0  # odds against a route that make it worth naming beside the service
 FEWER = 2.0  # design effect from which it matters to people
@@ -68,6 +69,7 @@ class Judgement:
     `against` and `alone` are the merged e-values of the two ledgers; `fault` is why it fails, if it does.
     `route` is the route to look at: the first culprit's, or the one that the evidence points to most where only the
     service's gate is to blame. `hanging` says which requests hang, where that holds the rollout and does not end it.
+    `run` is how many checks of one gate failed in a row: in mode Threshold they decide, and the ledgers do not.
     `unsettled` is the first query whose number is not known to be within its range, and why that holds.
     """
 
@@ -79,6 +81,7 @@ class Judgement:
     message: str
     route: str = ""
     hanging: str = ""
+    run: int = 0
     gates: tuple[GateView, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     queries: tuple[QueryView, ...] = ()
@@ -92,22 +95,31 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
     lonely = {g.name: eprocess.alone(book.of(g.name)) for g in gates}
     doubt = statistics.merge((eprocess.doubt(book.of(g.name)) for g in gates), shares)
     against, alone = statistics.merge(controlled.values(), shares), statistics.merge(lonely.values(), shares)
+    calm = statistics.calm(doubt)
     blamed = _blamed(gates, controlled, against, spec) or _blamed(gates, lonely, alone, spec)
     ignored = spec.unanswered is OnUnanswered.IGNORE
     excess = {g.name: 0.0 if ignored else book.excess(g.place) for g in gates}
     values = {g.name: eprocess.pass_value(book.of(g.pass_name), excess[g.name]) for g in gates}
     passing = {g.name: values[g.name] >= 1 / g.promise.beta for g in gates}
+    if spec.threshold is not None:
+        checks = {g.name: book.checks.get(g.name, Checks()) for g in gates}
+        blamed = [g for g in gates if checks[g.name].run >= spec.threshold.failures]
+        passing = {name: found.good for name, found in checks.items()}
+        calm = any(passing.values()) and not any(found.run for found in checks.values())
     verdicts = {
         g.name: Verdict.FAIL if g in blamed else Verdict.PASS if passing[g.name] else Verdict.HOLD for g in gates
     }
     odds = {name: max(controlled[name], lonely[name]) for name in controlled}
     fault, message, route = _fault(book, blamed, _suspect(gates, blamed, odds), spec)
-    if blamed:
+    if blamed and spec.threshold is not None:
+        message += f"; over its limit in {spec.threshold.failures} checks in a row"
+    elif blamed:
         message += f"; odds {max(against, alone):.0f}:1 against the release, {1 / spec.risk.alpha:.0f}:1 decide"
     return Judgement(
         against=against,
         alone=alone,
-        calm=statistics.calm(doubt),
+        calm=calm,
+        run=max((book.checks[g.name].run for g in gates if g.name in book.checks), default=0),
         passed=all(passing[g.name] for g in gates if g.required),
         fault=fault,
         message=message,

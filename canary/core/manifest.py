@@ -13,11 +13,10 @@ from canary.core import formats
 from canary.core.discretion import with_urls
 from canary.core.edges import TAILS
 from canary.core.fields import Fields, repeats, valid_name
+from canary.core.policies import ramp, steps, threshold
 from canary.core.querying import read_queries
 from canary.core.room import MOST_BYTES, MOST_GATES, gates_of, most_bytes
 from canary.core.spec import (
-    FULL,
-    HALF,
     Approval,
     CanarySpec,
     FailedResponses,
@@ -26,7 +25,6 @@ from canary.core.spec import (
     OnUnanswered,
     Place,
     PromotionMode,
-    Ramp,
     Risk,
     RouteKind,
     ScalingMode,
@@ -35,14 +33,10 @@ from canary.core.spec import (
     SuccessRate,
     Webhook,
     WebhookKind,
-    Weight,
 )
 from canary.errors import InvalidSpec
 
 API_VERSION = "canary.dev/v1alpha1"
-DEFAULT_STEPS = ["100m", "200m", "300m", "400m", "500m", "1000m"]
-MOST_STEPS = 100
-MOST_BUDGET = 1_000_000
 MOST_WEBHOOKS = 16  # each is asked in every tick that needs it, all within the tick's deadline
 MOST_SLOWDOWN = 10.0
 SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
@@ -140,8 +134,9 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         canary=canary,
         route_kind=route.choice("kind", RouteKind.AUTO),
         route_name=route.name("name", name) if route.has("name") else name,
-        steps=_steps(spec),
-        ramp=_ramp(spec) if spec.has("ramp") else None,
+        steps=steps(spec),
+        ramp=ramp(spec),
+        threshold=threshold(risk, interval),
         interval=interval,
         dwell=spec.duration("dwell", "30s", least=interval),
         step_timeout=spec.duration("stepTimeout", "30m", least=interval),
@@ -164,6 +159,8 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         retry=spec.text("retry", ""),
         approve=spec.text("approve", ""),
     )
+    if parsed.threshold is not None and any(isinstance(place.latency, Slowdown) for place in parsed.places):
+        risk.refuse("mode", "Evidence where a latency is a slowdown, which is held against stable's")
     for section in (route, promotion, scaling, risk, spec.section("gates")):
         section.finish()
     return parsed
@@ -175,29 +172,6 @@ def _side(fields: Fields) -> Side:
     side = Side(service=service, deployment=deployment)
     fields.finish()
     return side
-
-
-def _steps(spec: Fields) -> tuple[Weight, ...]:
-    if spec.has("ramp"):
-        if spec.has("steps"):
-            spec.refuse("steps", "unset where ramp is set: one of the two says how the weight rises")
-        return (HALF, FULL)
-    written = spec.array("steps", DEFAULT_STEPS)
-    steps = [formats.weight(step) for step in written]
-    known = [step for step in steps if step is not None]
-    rising = all(a < b for a, b in zip([0, *known], known, strict=False))
-    if len(known) < len(steps) or not rising or known[-1:] != [FULL] or len(steps) > MOST_STEPS:
-        spec.refuse("steps", f'a list of at most {MOST_STEPS} weights "1m" to "1000m" that rises and ends at "1000m"')
-    return tuple(known)
-
-
-def _ramp(spec: Fields) -> Ramp:
-    fields = spec.section("ramp")
-    budget = fields.count("budget") if fields.has("budget") else 100
-    if budget is not None and not 0 < budget <= MOST_BUDGET:
-        fields.refuse("budget", f"a whole number from 1 to {MOST_BUDGET}: how many requests may fail")
-    fields.finish()
-    return Ramp(budget=budget or 1)
 
 
 def _places(gates: Fields) -> tuple[Place, ...]:

@@ -76,7 +76,7 @@ def _by_steps(facts: Facts) -> Pace:
     weight = ahead[0] if ahead else FULL
     if rollout.step < 0:
         return Pace(weight=weight)
-    if len(ahead) > 1 and passed(facts):
+    if len(ahead) > 1 and passed(facts) and facts.spec.threshold is None:  # a good check is no proof
         weight = ahead[-2]
     lacks: tuple[str, ...] = ()
     if rollout.dwelt < dwell:

@@ -53,4 +53,6 @@ def calm(facts: Facts) -> bool:
     """Tell whether the evidence is on the release's side: against stable, and in the bake against the promise alone."""
     if facts.judgement is None:
         return False
+    if facts.spec.threshold is not None:
+        return facts.judgement.calm
     return statistics.calm(facts.judgement.alone) if facts.status.weight == FULL else facts.judgement.calm

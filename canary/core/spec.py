@@ -155,6 +155,26 @@ class Risk:
     beta: float
 
 
+class EvidenceMode(StrEnum):
+    """What decides: the evidence, or a threshold as Flagger has it."""
+
+    EVIDENCE = "Evidence"
+    THRESHOLD = "Threshold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A check fails where more requests break a promise than may; so many of them in a row roll a release back.
+
+    A check judges the requests of `intervals` intervals, or of more where there are fewer than `min_requests` in them.
+    Where `intervals` is 0, it judges all since the rollout began, once those are enough.
+    """
+
+    failures: int
+    min_requests: int
+    intervals: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ramp:
     """The weight follows the risk: at most `budget` requests may fail before a bad release is taken back."""
@@ -177,6 +197,7 @@ class CanarySpec:
     route_name: str
     steps: tuple[Weight, ...]
     ramp: Ramp | None = None
+    threshold: Threshold | None = None
     interval: timedelta
     dwell: timedelta
     step_timeout: timedelta

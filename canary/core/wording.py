@@ -6,7 +6,7 @@ Called by the rules of `progressing` and `promoting`.
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
 from canary.core.gates import EARLIEST_PASS
-from canary.core.judgement import Verdict
+from canary.core.judgement import Judgement, Verdict
 from canary.core.pacing import at_bridge, pace, passed
 from canary.core.ripeness import calm
 from canary.core.spec import OnUnanswered
@@ -21,12 +21,19 @@ def evidence_line(facts: Facts) -> str:
     awaited = [gate for gate in judgement.gates if gate.required]
     good = sum(gate.verdict is Verdict.PASS for gate in awaited)
     watched = f" ({len(judgement.gates) - len(awaited)} more are only watched)" if awaited != [*judgement.gates] else ""
-    odds = max(judgement.against, judgement.alone)
     return (
         f"{facts.status.book.answered:.0f} canary requests answered at {show_weight(facts.status.weight)},"
-        f" odds {odds:.2g}:1 against ({1 / facts.spec.risk.alpha:.0f}:1 roll back),"
+        f" {_standing(facts, judgement)},"
         f" {good} of {len(awaited)} gates passed{watched}{_reserves(facts)}"
     )
+
+
+def _standing(facts: Facts, judgement: Judgement) -> str:
+    """Word how near it is to a rollback."""
+    if facts.spec.threshold is not None:
+        return f"{judgement.run} checks over the limit in a row ({facts.spec.threshold.failures} roll back)"
+    odds = max(judgement.against, judgement.alone)
+    return f"odds {odds:.2g}:1 against ({1 / facts.spec.risk.alpha:.0f}:1 roll back)"
 
 
 def _reserves(facts: Facts) -> str:
@@ -68,5 +75,7 @@ def _waits_for_pass(facts: Facts) -> str:
     slow = [g for g in judgement.gates if g.required and g.verdict is not Verdict.PASS] if judgement is not None else []
     if not slow:
         return f"PASS, which counts from {EARLIEST_PASS.total_seconds():.0f} s after the first weight"
+    if facts.spec.threshold is not None:
+        return f"a check of {slow[0].name} that it passes, on {facts.spec.threshold.min_requests} requests or more"
     worst = min(slow, key=lambda g: g.passing)
     return f"PASS of {len(slow)} gates, {worst.name} has {worst.passing:.2g} of {1 / facts.spec.risk.beta:.0f}"

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 import yaml
 
-from canary.core import fields, formats, manifest, querying, room
+from canary.core import fields, formats, manifest, policies, querying, room
 from canary.core.manifest import parse_spec
 from canary.core.record import render_status
 from canary.errors import InvalidSpec
@@ -106,7 +106,7 @@ KINDS: dict[str, re.Pattern[str]] = {
     "missedRegression": formats.PERCENT,
     "worseThanStable": formats.POINTS,
     "url": formats.URL,
-    **dict.fromkeys(("interval", "dwell", "stepTimeout", "bake", "p99", "timeout", "for"), formats.DURATION),
+    **dict.fromkeys(("interval", "dwell", "stepTimeout", "bake", "p99", "timeout", "for", "window"), formats.DURATION),
 }
 
 
@@ -127,7 +127,7 @@ def test_its_limits_are_those_of_the_parser() -> None:
         return {path[-1]: node[key] for path, node in NODES.items() if key in node}
 
     assert limits("maxItems") == {
-        "steps": manifest.MOST_STEPS,
+        "steps": policies.MOST_STEPS,
         "routes": room.MOST_GATES,
         "webhooks": manifest.MOST_WEBHOOKS,
         "queries": querying.MOST_QUERIES,
@@ -140,7 +140,9 @@ def test_its_limits_are_those_of_the_parser() -> None:
     bound = fields.MOST_BOUND
     assert limits("maximum") == {
         "idleReplicas": fields.MOST,
-        "budget": manifest.MOST_BUDGET,
+        "budget": policies.MOST_BUDGET,
+        "failures": policies.MOST_FAILURES,
+        "minRequests": policies.MOST_REQUESTS,
         "min": bound,
         "slowdown": manifest.MOST_SLOWDOWN,
         "max": bound,
@@ -203,5 +205,4 @@ def test_the_status_has_room_for_everything_the_controller_writes() -> None:
 def test_later_features_are_not_announced() -> None:
     words = {word for path in NODES for word in path}
     assert words.isdisjoint({"clientErrors"})
-    assert ("spec", "evidence", "mode") not in NODES
     assert NODES["spec", "route", "kind"]["enum"] == ["Auto", "TrafficSplit"]

@@ -14,7 +14,8 @@ from zlib import crc32
 from canary.adapters import canaries, trafficsplit, watch
 from canary.core.decision import Decision, SetWeights, Unguard
 from canary.core.lenient import at
-from canary.core.manifest import MOST_STEPS, MOST_WEBHOOKS, parse_spec
+from canary.core.manifest import MOST_WEBHOOKS, parse_spec
+from canary.core.policies import MOST_STEPS
 from canary.core.questions import Reading, Unanswered
 from canary.core.record import parse_status, render_status
 from canary.core.room import MOST_GATES

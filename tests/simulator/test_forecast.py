@@ -5,6 +5,7 @@ from statistics import mean, median
 import pytest
 
 from canary.core.demand import Demand
+from canary.core.expectation import expecting
 from canary.core.forecast import forecast
 from canary.core.gates import gates
 from canary.core.manifest import parse_spec
@@ -13,6 +14,17 @@ from canary.simulator.scenario import Release, Scenario
 from tests.canaries import a_canary
 
 START = 10.0  # seconds until the pods are ready and the first reading is there
+
+
+def test_a_threshold_is_wrong_as_often_as_it_says() -> None:
+    rule = {"mode": "Threshold", "failures": 2, "minRequests": 20, "window": "10s"}
+    canary = a_canary(evidence=rule, bake="1m")
+    spec = parse_spec(canary)
+    good = Release(failure=0.009)
+    (judged,) = expecting(spec, gates(spec, ()), {"service: success rate": Demand(rps=10.0, failure=0.009)})
+    assert judged.expected.endswith("about 65%")
+    endings = [play(canary, Scenario(traffic=10.0, stable=good, canary=good), seed) for seed in range(60)]
+    assert 0.5 < mean(ending.outcome == "RolledBack" for ending in endings) < 0.85
 
 
 @pytest.mark.parametrize("pace", [{}, {"ramp": {"budget": 100}}], ids=["steps", "ramp"])

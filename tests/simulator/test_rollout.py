@@ -59,6 +59,13 @@ def test_under_a_ramp_a_bad_release_costs_as_much_whatever_the_traffic() -> None
         assert mean(ending.harmed for ending in found) < 20
 
 
+@pytest.mark.parametrize("evidence", [{"mode": "Threshold"}, {"mode": "Threshold", "window": "30s"}])
+def test_a_threshold_promotes_the_good_and_rolls_back_the_bad(evidence: dict[str, str]) -> None:
+    canary = a_canary(evidence=evidence, bake="1m")
+    assert outcomes(canary, Scenario(), 4) == {("Promoted", "Promoted")}
+    assert outcomes(canary, BAD, 4) == {("RolledBack", "SuccessRate")}
+
+
 @pytest.mark.parametrize(
     ("canary", "scenario", "end"),
     [
