@@ -363,12 +363,6 @@ BAD = [
     pytest.param(
         a_canary(evidence={"falseRollback": "0%"}), "spec.evidence.falseRollback", "0.0001% to 20%", id="alpha"
     ),
-    pytest.param(
-        a_canary(gates={"latency": {"slowdown": 1.5}}, evidence={"mode": "Threshold"}),
-        "spec.evidence.mode",
-        "Evidence where a latency is a slowdown",
-        id="threshold of a slowdown",
-    ),
     pytest.param(a_canary(evidence={"mode": "Flagger"}), "spec.evidence.mode", "Evidence, Threshold", id="its mode"),
     pytest.param(
         a_canary(evidence={"failures": 3}), "spec.evidence.failures", "mode is not Threshold", id="failures of what"

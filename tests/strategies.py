@@ -33,7 +33,7 @@ def a_spec(turn: int) -> dict[str, object]:
         "service": "web",
         "stable": {"service": "web-stable"},
         "canary": {"service": "web-canary"},
-        "steps": LADDERS[turn % len(LADDERS)],
+        **({"ramp": {"budget": 100}} if turn % 7 == 3 else {"steps": LADDERS[turn % len(LADDERS)]}),
         "interval": "10s",
         "dwell": "20s",
         "stepTimeout": "3m",

@@ -85,14 +85,25 @@ def _by_steps(facts: Facts) -> Pace:
 
 
 def _begin(facts: Facts, ramp: Ramp) -> Pace:
-    """Size the first weight by the service's traffic, as if every request to the release failed."""
-    traffic = facts.status.book.traffic.get(SERVICE, Traffic())
-    if not _known(facts, traffic):
+    """Size the first weight by the service's traffic, as if every request to the release failed.
+
+    That is what stable had before the rollout, or more where more was counted since.
+    """
+    traffic, past = facts.status.book.traffic.get(SERVICE, Traffic()), _before(facts)
+    known = _known(facts, traffic)
+    if not known and not past:
         most = risk.first_weight(1.0)
         return Pace(weight=most, lacks=("the service's requests to be counted, which size the first weight",))
-    share = risk.bearable(traffic.rps, _reaction(facts), ramp.budget)
+    share = risk.bearable(max(past, traffic.rps if known else 0.0), _reaction(facts), ramp.budget)
     weight = risk.first_weight(share)
     return Pace(weight=weight, why=_at_risk(ramp, weight, share))
+
+
+def _before(facts: Facts) -> float:
+    """Give the service's requests per second as stable's past tells, 0 where it does not: of routes are only parts."""
+    found = [gate.name for gate in armed_gates(facts.spec, facts.status) if not gate.place]
+    learned = facts.rollout.learned or {}
+    return max((learned[name].rps for name in found if name in learned), default=0.0)
 
 
 def _known(facts: Facts, traffic: Traffic) -> bool:

@@ -64,6 +64,16 @@ def test_a_headline(obj: Json, lines: list[str]) -> None:
     assert headline(obj) == lines
 
 
+def test_what_to_expect_is_shown_while_a_rollout_runs_and_what_is_only_watched_in_its_row() -> None:
+    awaited = {"name": "service: success rate", "verdict": "Hold", "required": True, "expected": "PASS in about 2m"}
+    watched = {"name": "GET /: success rate", "verdict": "Hold", "required": False, "expected": "too quiet"}
+    old = {"name": "POST /: success rate", "verdict": "Hold"}
+    obj = with_status(phase="Progressing", gates=[awaited, watched, old, *[awaited] * 9])
+    assert headline(obj)[2:] == ["expected, service: success rate: PASS in about 2m"] * 5
+    assert [cells[1] for cells in gates(obj)[:3]] == ["Hold", "Hold (watched)", "Hold"]
+    assert headline({**obj, "status": {**obj["status"], "phase": "Idle"}}) == ["shop/web: Idle"]  # type: ignore[dict-item] # a status
+
+
 @pytest.mark.parametrize(
     "status",
     [

@@ -15,7 +15,7 @@ from tests.strategies import HOOKS, IMAGES, LADDERS, a_spec
 
 ANSWERS = tuple(Numbers(numbers=numbers) for numbers in ((), (7.0,), (7.0, 7.0), (7.0,), (1.0,)))
 QUERY: dict[str, object] = {"name": "depth", "query": "max(depth)", "max": 5, "for": "10s"}
-
+PACES: tuple[tuple[str, object], ...] = (*(("steps", ladder) for ladder in LADDERS), ("ramp", {"budget": 1000}))
 HAPPENINGS: Mapping[str, Callable[[Life, int], object]] = MappingProxyType(
     {
         "look between readings": lambda life, n: life.look_between(n + 1),
@@ -62,7 +62,7 @@ HAPPENINGS: Mapping[str, Callable[[Life, int], object]] = MappingProxyType(
         "approve": lambda life, _: life.order("approve"),
         "retry": lambda life, _: life.retry(),
         "retry of what never was": lambda life, n: life.edit(retry=f"web-none-{n}"),
-        "steps are edited": lambda life, n: life.edit(steps=LADDERS[n % len(LADDERS)]),
+        "steps are edited": lambda life, n: life.edit(**{"steps": None, "ramp": None, **dict([PACES[n]])}),
         "a promise is edited": lambda life, n: life.edit_gates(successRate={"min": ("99%", "98.5%")[n % 2]}),
         "the spec is spoilt": lambda life, n: life.spoil_the_spec(n + 1),
         "the Canary is deleted": lambda life, _: life.delete(),

@@ -7,6 +7,7 @@ import pytest
 
 from canary.core.counts import Counts
 from canary.core.decision import Scale
+from canary.core.demand import Demand
 from canary.core.exposure import Traffic
 from canary.core.snapshot import Snapshot
 from canary.core.status import Phase, Reason
@@ -15,6 +16,7 @@ from tests.build import (
     CALM,
     DOWN,
     GOOD,
+    JUDGED,
     SUSPECT,
     Story,
     a_book,
@@ -68,6 +70,20 @@ class TestTheFirstWeight:
         story = self.begin()
         story.per_tick = {"s1": Load()}
         assert [story.go().status.weight for _ in range(4)] == [0, 0, 100, 100]
+
+    def past(self, rps: float, requests: float) -> int:
+        story = self.begin()
+        story.per_tick = {"s1": Load(sent=requests)}
+        learned = {JUDGED: Demand(rps=rps, failure=0.001)}
+        rollout = replace(a_status(Phase.PROGRESSING, 0).rollout, learned=learned)  # type: ignore[type-var] # there is one
+        story.seen = replace(story.seen, status=replace(story.seen.status, rollout=rollout))
+        return story.go().status.weight
+
+    def test_is_sized_by_what_stable_had_before_where_that_is_known(self) -> None:
+        assert self.past(100.0, requests=0) == 40
+
+    def test_is_sized_by_what_is_counted_where_that_is_more(self) -> None:
+        assert self.past(100.0, requests=10_000) == 4
 
     def test_is_not_taken_blindly(self) -> None:
         assert self.begin().go(5, reading=DOWN).status.weight == 0

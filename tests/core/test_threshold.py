@@ -18,6 +18,7 @@ from canary.core.snapshot import Snapshot
 from canary.core.spec import Threshold
 from canary.core.status import Phase, Reason
 from canary.core.threshold import Checks, binomial, chance, check
+from canary.errors import InvalidSpec
 from tests.build import DOWN, JUDGED, Story, a_book, a_snapshot, a_spec, a_status, counts, tick
 from tests.load import Load
 
@@ -125,6 +126,11 @@ class TestTheChance:
 def at(weight: int, *intervals: Counts, **fields: object) -> Snapshot:
     book = a_book(*intervals, weight=weight, of=gates(a_spec(**MODE), ()), answered=200.0)
     return a_snapshot(replace(a_status(Phase.PROGRESSING, weight), book=book), spec={**MODE, **fields})
+
+
+def test_a_slowdown_is_no_matter_for_a_threshold() -> None:
+    with pytest.raises(InvalidSpec, match="Evidence where a latency is a slowdown"):
+        a_spec(gates={"latency": {"slowdown": 1.5}}, **MODE)
 
 
 class TestARollout:

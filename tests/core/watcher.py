@@ -17,7 +17,7 @@ from canary.core.promotion import promoted
 from canary.core.questions import Answers, ReadCounters, Reading
 from canary.core.record import parse_status, render_status
 from canary.core.snapshot import Snapshot
-from canary.core.spec import FULL, OnUnanswered
+from canary.core.spec import FULL, HALF, OnUnanswered
 from canary.core.status import MOVES, Outcome, Phase, Reason, Rollout
 from tests.build import JUDGED
 from tests.core.mesh import kind_of
@@ -151,23 +151,27 @@ class Watcher:
         assert self.world.live == seen.status.weight, "a step while the split was not as intended"
         assert self._serving(seen, after) * FULL >= seen.stable.desired * weight, "more weight than pods carry"
         assert seen.stable.serving() >= max(1, seen.stable.desired * 3 // 4)
+        first, by_deadline = before.step < 0, self._overdue(seen)
+        assert not first or decision.status.book.at > 0, "the first weight without a reading"
         above = [step for step in seen.spec.steps if step > before.level]
-        assert weight in (above[0], above[-2] if len(above) > 1 else above[0]), "two steps at once"
-        by_deadline = seen.status.rollout is not None and self._overdue(seen)
-        if before.step < 0:
-            assert weight == above[0], "two steps at once"
-            assert decision.status.book.at > 0, "the first weight without a reading"
-        elif not by_deadline:
-            self._earned(seen, decision, skipped=weight != above[0], last=above == [FULL])
+        skipped = False
+        if seen.spec.ramp is not None and before.level < HALF:
+            assert weight <= (100 if first else min(HALF, 2 * before.level)), "a ramp that more than doubles"
+        else:
+            assert weight in (above[0], above[-2] if len(above) > 1 else above[0]), "two steps at once"
+            assert not first or weight == above[0], "two steps at once"
+            skipped = weight != above[0]
+        if not first and not by_deadline:
+            self._earned(seen, decision, skipped=skipped, last=above == [FULL])
 
     def _earned(self, seen: Snapshot, decision: Decision, *, skipped: bool, last: bool) -> None:
         rollout = decision.status.rollout
         assert rollout is not None
-        held = self.world.mono - self.written_at
-        assert held >= seen.spec.dwell.total_seconds(), f"a step after {held} s"
+        held, ramp = self.world.mono - self.written_at, seen.spec.ramp is not None
+        assert ramp or held >= seen.spec.dwell.total_seconds(), f"a step after {held} s"
         seen_now = self.books.visible.get(decision.status.book.at, {}).get(rollout.revision, Load())
         here = seen_now.sent - self.at_weight.get(rollout.revision, Load()).sent
-        assert here >= 10, f"a step on {here} visible requests"
+        assert here >= (1 if ramp else 10), f"a step on {here} visible requests"
         if skipped or last:
             assert self.first_weight_at is not None
             exposed = self.world.mono - self.first_weight_at

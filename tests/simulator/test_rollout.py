@@ -56,7 +56,7 @@ def test_under_a_ramp_a_bad_release_costs_as_much_whatever_the_traffic() -> None
     for rps in (100, 1000):
         found = endings(RAMP, Scenario(traffic=rps, canary=Release(failure=0.05)), 20)
         assert {(ending.outcome, ending.reason) for ending in found} == {("RolledBack", "SuccessRate")}
-        assert mean(ending.harmed for ending in found) < 20
+        assert mean(ending.harmed for ending in found) < 12  # about 8, and what a scrape is late
 
 
 @pytest.mark.parametrize("evidence", [{"mode": "Threshold"}, {"mode": "Threshold", "window": "30s"}])
