@@ -12,7 +12,7 @@ from canary.core.status import Outcome, Phase, Reason
 from tests.core.happenings import sweep
 from tests.core.machine import Rollouts
 
-pytestmark = pytest.mark.usefixtures("untraced")
+pytestmark = [pytest.mark.usefixtures("untraced"), pytest.mark.timeout(300)]  # the sweep is ten seconds of work
 THOROUGH = settings.get_current_profile_name() == "thorough"
 LIVES = settings(
     max_examples=20_000 if THOROUGH else 60,
