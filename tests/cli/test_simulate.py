@@ -25,7 +25,7 @@ def test_one_run_is_a_story_with_its_numbers(tmp_path: Path) -> None:
     *story, end = result.stdout.splitlines()
     assert result.exit_code == 0
     assert [line.split()[3].rstrip(":") for line in story] == [
-        "NewRevision", "WeightIncreased", "SuccessRate", "SuccessRate"
+        "NewRevision", "Forecast", "WeightIncreased", "SuccessRate", "SuccessRate"
     ]  # fmt: skip
     assert end.startswith("RolledBack (SuccessRate) after ")
     assert end.endswith("Seed 4.")
