@@ -12,10 +12,12 @@ from typing import Final
 
 from canary.core.eprocess import Promise
 from canary.core.gates import Metric
+from canary.core.manifest import parse_spec
 from canary.errors import CanaryError
 from canary.simulator import worlds
 from canary.simulator.hold import crossing
 from canary.simulator.peers import PEERS
+from canary.simulator.scenario import Route
 from canary.simulator.trial import Trial, prepare
 from canary.simulator.worlds import World
 
@@ -94,10 +96,14 @@ def calibrate(
     canary: Mapping[str, object], sizes: Sizes, seed: int, jobs: int, tell: Callable[[int, int], None] | None = None
 ) -> list[Cell]:
     """Play everything. `tell` hears how many of all chunks are done. Raises CanaryError."""
-    promise = promise_of(canary)
+    promise, routes = promise_of(canary), routes_of(canary)
     todo = [
         Job(
-            canary=canary, promise=promise, rule=rule, world=world, seeds=range(first, min(first + CHUNK, start + runs))
+            canary=canary,
+            promise=promise,
+            rule=rule,
+            world=world.on(routes),
+            seeds=range(first, min(first + CHUNK, start + runs)),
         )
         for number, (world, runs) in enumerate(plan(promise, sizes))
         for rule in ([OURS] if world.held else [OURS, *PEERS])
@@ -110,6 +116,12 @@ def calibrate(
         if tell is not None:
             tell(len(done), len(todo))
     return _summed(todo, done)
+
+
+def routes_of(canary: Mapping[str, object]) -> tuple[Route, ...]:
+    """Let the routes that the Canary names share the traffic."""
+    named = [place.route for place in parse_spec(canary).places if place.route]
+    return tuple(Route(name=name, share=1 / len(named)) for name in named)
 
 
 def promise_of(canary: Mapping[str, object]) -> Promise:

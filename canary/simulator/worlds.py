@@ -17,7 +17,7 @@ from canary.core.history import correlation
 from canary.core.spec import FULL
 from canary.simulator.counting import Window
 from canary.simulator.mesh import Mesh
-from canary.simulator.scenario import Release, Scenario, Trouble
+from canary.simulator.scenario import Release, Route, Scenario, Trouble
 from canary.simulator.trial import SERVING
 
 TRAFFIC: Final = (1, 10, 100, 1000)
@@ -53,6 +53,10 @@ class World:
             return self.scenario
         moved = tuple(replace(t, at=t.at + TICK * (seed % 12)) for t in self.scenario.troubles)
         return replace(self.scenario, troubles=moved)
+
+    def on(self, routes: tuple[Route, ...]) -> "World":
+        """Spread the traffic of rollouts over routes; a held gate is alone with its own."""
+        return self if self.held else replace(self, scenario=replace(self.scenario, routes=routes))
 
     def correlations(self) -> tuple[float, ...]:
         """Give what runs of this world take for the correlation, in turns."""

@@ -3,10 +3,10 @@
 import pytest
 
 from canary.core.eprocess import Promise
-from canary.simulator.calibration import OURS, Job, run
+from canary.simulator.calibration import OURS, Job, routes_of, run
 from canary.simulator.report import remarks
 from canary.simulator.worlds import World, cell, good, held, rough
-from tests.canaries import a_canary, with_gates
+from tests.canaries import a_canary, a_route, with_gates
 
 PROMISE = Promise(p0=0.01, p_bad=0.02, delta=0.001)
 
@@ -20,6 +20,12 @@ def test_the_same_seeds_are_the_same_runs_in_whatever_portions(world: World) -> 
         return [trial for job in jobs for trial in run(job)]
 
     assert played(range(4, 8)) == played(range(4, 5), range(5, 8))
+
+
+def test_routes_of_the_canary_share_the_traffic_of_rollouts_alone() -> None:
+    routes = routes_of(a_canary(gates={"routes": [a_route("GET /"), a_route("PUT /")]}))
+    assert [route.share for route in good(PROMISE)[0].on(routes).scenario.routes] == [0.5, 0.5]
+    assert held(100)[0].on(routes) == held(100)[0]
 
 
 def test_worlds_follow_the_promise() -> None:
