@@ -12,6 +12,8 @@ from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
 from canary.runtime.readings import Readings
 
+PATIENCE = 60.0  # seconds for the past of a large service
+
 
 async def measured(
     readings: Readings, spec: CanarySpec, key: Key, window: timedelta
@@ -22,5 +24,5 @@ async def measured(
     """
     found = (await readings.bounds(FindBounds(scope=scope_for(spec, key.namespace, ())))).bounds
     judged, scope = gates(spec, found), scope_for(spec, key.namespace, found)
-    past = await readings.history(ReadHistory(scope=scope, gates=judged, window=window))
+    past = await readings.history(ReadHistory(scope=scope, gates=judged, window=window), PATIENCE)
     return gates(spec, found, correlations(past.demand)), past.demand

@@ -8,8 +8,10 @@ class Demand:
     """Requests a second, and the share of stable's that break the promise.
 
     `icc` is how far the requests of one tick break it together, 0 to 1 (statistics.md §3(g)); None: nothing is known.
+    `seconds` is how long they were counted; 0 where they are somebody's word.
     """
 
     rps: float
     failure: float
     icc: float | None = None
+    seconds: float = 0.0

@@ -1,7 +1,8 @@
 """What to expect of a rollout's gates at the traffic that stable had before it, and which of them it waits for.
 
 A route that would pass later than a step may take is only watched: its evidence may still roll the release back, but
-nothing waits for its PASS. The whole service is always waited for. Called by `history` and, for words, by `intake`.
+nothing waits for its PASS. The whole service is always waited for, and so is everything where the past is too short to
+tell a quiet route from a young one. Called by `history` and, for words, by `intake`.
 """
 
 import math
@@ -16,6 +17,7 @@ from canary.core.gates import Gate, Metric
 from canary.core.spec import CanarySpec, Threshold
 from canary.core.threshold import chance
 
+TELLING_PAST = 300.0  # seconds of the past that say which routes are quiet
 TELLING = 0.05  # the regression that is told of, or the least greater one that can be caught
 MOST_TOLD = 3  # gates that are told of one by one
 
@@ -32,7 +34,8 @@ def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Dema
         for gate in gates
         if gate.place and _quiet(gate, outlooks.get(gate.name), heard=gate.place in places, slow=gate.place in slow)
     }
-    if len(watched) == len(gates) or not places:
+    seen = max((each.seconds for each in demand.values()), default=0.0)
+    if len(watched) == len(gates) or seen < TELLING_PAST:
         watched = set()
     return tuple(
         replace(

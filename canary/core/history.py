@@ -92,6 +92,7 @@ class Ticks:
                 rps=lately.requests / seconds,
                 failure=lately.failures / lately.requests,
                 icc=correlation(lately.ticks, lately.cells),
+                seconds=seconds,
             )
             for gate, lately in self._seen.items()
             if lately.requests > 0 and self._was_cut(gate)

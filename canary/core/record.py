@@ -177,7 +177,7 @@ def _parse_rollout(record: Mapping[str, object]) -> Rollout | None:
 
 def _render_demand(demand: Demand) -> Json:
     known: Json = {} if demand.icc is None else {"icc": demand.icc}
-    return {"requestsPerSecond": demand.rps, "failure": demand.failure, **known}
+    return {"requestsPerSecond": demand.rps, "failure": demand.failure, "seconds": demand.seconds, **known}
 
 
 def _parse_learned(record: object) -> dict[str, Demand]:
@@ -187,7 +187,8 @@ def _parse_learned(record: object) -> dict[str, Demand]:
         fields = as_mapping(each)
         rps, failure, icc = (as_float(fields.get(key)) for key in ("requestsPerSecond", "failure", "icc"))
         if rps > 0 and 0 <= failure <= 1:
-            found[name] = Demand(rps=rps, failure=failure, icc=icc if 0 < icc <= 1 else None)
+            seconds = max(0.0, as_float(fields.get("seconds")))
+            found[name] = Demand(rps=rps, failure=failure, icc=icc if 0 < icc <= 1 else None, seconds=seconds)
     return found
 
 

@@ -82,10 +82,11 @@ class Readings:
         # Shielded: when one stops waiting, the others still want it. What goes wrong reaches everyone who waits.
         return (await asyncio.shield(batch.readings))[question.scope]
 
-    async def history(self, question: ReadHistory) -> History:
+    async def history(self, question: ReadHistory, patience: float = GLANCE) -> History:
         """Fold stable's past, read in pieces: few samples at a time, and none of the loop's patience.
 
-        It is not waited for long: what was begun goes on, and the next one to ask joins. Raises MetricsUnreachable.
+        It is waited for `patience` seconds, in a tick not for long: what was begun goes on, and the next one to ask
+        joins. Raises MetricsUnreachable.
         """
         reading = self._histories.get(question)
         if reading is None:
@@ -94,9 +95,9 @@ class Readings:
                 del self._histories[asked]
             reading = self._histories[question] = asyncio.create_task(self._history(question))
             reading.add_done_callback(_noted)
-        done, _ = await asyncio.wait([reading], timeout=GLANCE)
+        done, _ = await asyncio.wait([reading], timeout=patience)
         if not done:
-            raise MetricsUnreachable(f"the past {question.window} is still being read after {GLANCE:g} s")
+            raise MetricsUnreachable(f"the past {question.window} is still being read after {patience:g} s")
         self._histories.pop(question, None)
         return reading.result()
 

@@ -21,7 +21,7 @@ GATES = {"successRate": {"min": "99%"}, "routes": [a_route("GET /"), a_route("PO
 def found(demand: dict[str, float], failure: float = 0.001, **spec: object) -> dict[str, Gate]:
     """Give the gates where so many requests a second are sent."""
     parsed = parse_spec(a_canary(**{"gates": GATES, **spec}))
-    known = {name: Demand(rps=rps, failure=failure) for name, rps in demand.items()}
+    known = {name: Demand(rps=rps, failure=failure, seconds=1800.0) for name, rps in demand.items()}
     return {gate.name: gate for gate in expecting(parsed, gates(parsed, ()), known)}
 
 
@@ -53,6 +53,13 @@ def test_a_slowdown_is_as_quiet_as_the_rest_of_its_route(rps: float, *, waited_f
     route = a_route("POST /", successRate={"min": "99%"}, latency={"slowdown": 2})
     expected = found({SERVICE: 100, QUIET: rps}, gates={"successRate": {"min": "99%"}, "routes": [route]})
     assert expected["POST /: latency beside stable"].required is waited_for
+
+
+@pytest.mark.parametrize(("seconds", "awaited"), [(299.0, [SERVICE, BUSY, QUIET]), (300.0, [SERVICE, BUSY])])
+def test_a_short_past_does_not_tell_which_routes_are_quiet(seconds: float, awaited: list[str]) -> None:
+    spec = parse_spec(a_canary(gates=GATES))
+    known = {name: Demand(rps=100, failure=0.0, seconds=seconds) for name in (SERVICE, BUSY)}
+    assert [gate.name for gate in expecting(spec, gates(spec, ()), known) if gate.required] == awaited
 
 
 def test_the_service_is_always_waited_for_and_it_is_said_when_that_may_take_too_long() -> None:
@@ -92,7 +99,7 @@ def test_no_more_than_a_few_gates_are_told_of() -> None:
 
 def test_a_rollout_passes_without_what_is_only_watched() -> None:
     spec = parse_spec(a_canary(gates=GATES))
-    known = {SERVICE: Demand(rps=100, failure=0.001), BUSY: Demand(rps=100, failure=0.001)}
+    known = {name: Demand(rps=100, failure=0.001, seconds=1800.0) for name in (SERVICE, BUSY)}
     judged = expecting(spec, gates(spec, ()), known)
     book = a_book(*GOOD, of=[judged[0]])
     book = replace(book, evidence=dict.fromkeys((SERVICE, BUSY), book.evidence[SERVICE]))
@@ -103,7 +110,7 @@ def test_a_rollout_passes_without_what_is_only_watched() -> None:
 class TestAtTheStart:
     def begin(self, rps: float, **spec: object) -> list[tuple[str, bool]]:
         status = replace(a_status(Phase.PROGRESSING, 0), book=a_book(at=0.0))
-        past = History(demand={SERVICE: Demand(rps=rps, failure=0.001)})
+        past = History(demand={SERVICE: Demand(rps=rps, failure=0.001, seconds=1800.0)})
         decided = tick(a_snapshot(status, spec=a_raw_spec(**spec)), history=past)
         return [(n.message, n.warning) for n in decided.notices if n.reason is Reason.FORECAST]
 
