@@ -40,6 +40,8 @@ async def play_all(table: list[Row], home: Path, say: Callable[[str], None]) -> 
         async with abreast:
             outcome = outcomes[row.name] = await _played(row, ground, home)
         say(f"{'ok' if outcome.ok else 'WRONG':5} {row.name} ({outcome.seconds:.0f} s) {outcome.saw}")
+        if not outcome.ok:
+            say("\n".join([*outcome.strange, *outcome.lost, outcome.error]))
 
     async def apart(row: Row) -> None:
         async with labs:
