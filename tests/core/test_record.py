@@ -87,7 +87,7 @@ def test_people_see_where_evidence_counts_as_less() -> None:
     rollout, found = shown["rollout"], shown["gates"]
     assert isinstance(rollout, dict)
     assert isinstance(found, list)
-    assert rollout["learned"] == {JUDGED: {"requestsPerSecond": 500.0, "failure": 0.001, "icc": 0.05}}
+    assert rollout["learned"] == {JUDGED: {"requestsPerSecond": 500.0, "failure": 0.001, "seconds": 0.0, "icc": 0.05}}
     assert found[0]["counting"] == "it fails in bursts: evidence counted at 1/26"
 
 
