@@ -230,10 +230,10 @@ class Scene:
         return cast("list[Json]", (await self.status()).get("history") or [])
 
     async def weight(self) -> int:
-        """Read the canary's weight from the live split, in thousandths."""
+        """Read the canary's weight from the live split, in thousandths; 0 where it is no backend."""
         split = await self.stage.api.get(self.path("trafficsplits", "yamtam-canary"))
         backends = cast("list[Json]", cast("Json", split["spec"])["backends"])
-        return next(int(str(b["weight"]).removesuffix("m")) for b in backends if b["service"] == seed.CANARY)
+        return next((int(str(b["weight"]).removesuffix("m")) for b in backends if b["service"] == seed.CANARY), 0)
 
     async def events(self) -> list[tuple[str, str]]:
         """Read the Events, oldest first, as (reason, message)."""

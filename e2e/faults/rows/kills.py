@@ -21,6 +21,8 @@ from e2e.faults.trial import Trial
 ABREAST = 6  # trials of one row
 RPS = 12  # in each of them
 PATIENCE = 900  # seconds for a row
+TELLING = 30  # seconds in which a controller that starts tells what another could not
+ONCE = ("NewRevision", "Baking", "Promoting", "Promoted")
 GOOD = {"RELEASE": "2"}
 BAD = {"RELEASE": "2", "LAB_FAILURES": "*=40%"}
 EACH = "each in a rollout of its own"
@@ -102,10 +104,17 @@ def new() -> Callable[[Write], bool]:
     return is_new
 
 
-async def told(trial: Trial) -> Counter[str]:
-    """Count the Events about the Canary by their reasons, once the last has been written."""
+async def told(trial: Trial, wanted: Counter[str]) -> Counter[str]:
+    """Count the Events about the Canary by their reasons, once those that are wanted are there, and a moment later."""
+
+    async def count() -> Counter[str]:
+        return Counter({reason: await trial.told(reason) for reason, _ in await trial.events()})
+
+    until = time.monotonic() + TELLING
+    while not await count() >= wanted and time.monotonic() < until:  # noqa: ASYNC110 - asks other processes
+        await asyncio.sleep(0.5)
     await asyncio.sleep(2)
-    return Counter({reason: await trial.told(reason) for reason, _ in await trial.events()})
+    return await count()
 
 
 async def adopted(trial: Trial) -> None:
@@ -133,7 +142,7 @@ async def at_each(trial: Trial, release: Mapping[str, str]) -> None:
     first = len(trial.proxy.writes)
     await trial.ship(**release)
     await ends(trial, release)
-    events, further = await told(trial), []
+    events, further = await told(trial, Counter()), []
     writes = [what(write) for write in trial.proxy.writes[first:]]
     abreast = asyncio.Semaphore(ABREAST)
 
@@ -144,7 +153,7 @@ async def at_each(trial: Trial, release: Mapping[str, str]) -> None:
             await adopted(each)
             each.proxy.wrote = killer.after
             await killed(each, release, killer)
-            found = await told(each)
+            found = await told(each, events)
             if release is BAD and found["WeightIncreased"] > events["WeightIncreased"]:
                 further.append(number)  # chance, or the first requests at a weight, which nothing is compared with
                 found["WeightIncreased"] = events["WeightIncreased"]
@@ -196,8 +205,8 @@ async def at_all(trial: Trial, arm: Callable[[Killer], None]) -> None:
     arm(killer)
     await killed(trial, GOOD, killer)
     trial.see(f"promoted over {len(killer.met)} kills: at {', '.join(killer.met)}")
-    events = await told(trial)
-    assert {events[reason] for reason in ("NewRevision", "Baking", "Promoting", "Promoted")} == {1}, events
+    events = await told(trial, Counter(ONCE))
+    assert {events[reason] for reason in ONCE} == {1}, events
 
 
 @fault(
