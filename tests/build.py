@@ -437,6 +437,11 @@ def tick(seen: Snapshot, **given: Unpack[Answered]) -> Decision:
     return decide(seen, answers(seen, **given))
 
 
+def scaled(load: Load, by: float) -> Load:
+    """Send so many times as much."""
+    return Load(sent=load.sent * by, failed=load.failed * by, hanging=load.hanging * by, slow=load.slow * by)
+
+
 @dataclass
 class Story:
     """A run of ticks on an obedient world, for tests that need more than one. Totals grow by `per_tick`."""
@@ -447,12 +452,22 @@ class Story:
     now: float = SCRAPED
     decided: list[Decision] = field(default_factory=list)
 
+    def _by_weight(self) -> dict[str, Load]:
+        """Send each side what the split gives it, where both get something."""
+        weight = 0 if self.seen.split is None else self.seen.split.weights["web-canary"]
+        sent = {revision: load.sent for revision, load in self.per_tick.items()}
+        if not 0 < weight < FULL or not all(sent.get(revision) for revision in ("c2", "s1")):
+            return self.per_tick
+        total = sent["c2"] + sent["s1"]
+        wanted = {"c2": total * weight / FULL, "s1": total - total * weight / FULL}
+        return {revision: scaled(load, wanted[revision] / load.sent) for revision, load in self.per_tick.items()}
+
     def go(self, ticks: int = 1, **answered: Unpack[Answered]) -> Decision:
         """Let it tick; every effect happens at once."""
         for _ in range(ticks):
             given = answered.copy()
             self.now += TICK.total_seconds()
-            for revision, load in self.per_tick.items():
+            for revision, load in self._by_weight().items():
                 self.totals[revision] = self.totals.get(revision, Load()) + load
             reading = a_reading(self.totals, at=self.now, bounds=(*BOUNDS,))
             given.setdefault("reading", reading)

@@ -15,6 +15,7 @@ from canary.core.exposure import Traffic, effective, flows
 from canary.core.gates import Gate
 from canary.core.pods import Pods
 from canary.core.ranges import Checked
+from canary.core.share import Share
 from canary.core.spec import Weight
 from canary.core.statistics import ODDS
 from canary.core.threshold import Checks, check
@@ -53,7 +54,8 @@ class Book:
     `edges` is where slowdowns are measured, chosen once.
     `queries` is what the user's queries said last, under their names.
     `answered` counts the canary's answered requests since the weight last changed, but for those of a tick in which
-    it changed so much that no gate compares them. `open` is by place. `pods` is, as `manner`, not checkpointed.
+    it changed so much that no gate compares them. `open` is by place. `pods` is, as `manner`, not checkpointed. `share`
+    is of the requests since the weight last changed, `refused` counts the service's answers and the 4xx among them.
     `traffic` is by place, `effective` holds a gate's canary requests and failures, as far as they count.
     `checks` are those of mode Threshold.
     """
@@ -69,6 +71,8 @@ class Book:
     open: Mapping[str, OpenRequests] = field(default_factory=dict)
     queries: Mapping[str, Checked] = field(default_factory=dict)
     pods: Pods = field(default_factory=dict)
+    refused: Tally = field(default_factory=Tally)
+    share: Share = field(default_factory=Share)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     effective: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     checks: Mapping[str, Checks] = field(default_factory=dict)
@@ -108,7 +112,15 @@ def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight) ->
         pods=pods.with_interval(book.pods, gates, counts),
         effective=counted,
         checks=checks,
+        refused=_added(
+            book.refused, _interval([_refused(counts, Version.CANARY), _refused(counts, Version.STABLE)], weight)
+        ),
     )
+
+
+def _refused(counts: Counts, version: Version) -> tuple[float, float]:
+    answered = counts.of(version, SERVICE, What.ANSWERED)
+    return answered, min(answered, counts.of(version, SERVICE, What.REFUSED))
 
 
 def measure(book: Book, gates: Iterable[Gate], counts: Counts, seconds: float) -> Book:

@@ -13,11 +13,12 @@ from canary.core.eprocess import Evidence
 from canary.core.exposure import Traffic
 from canary.core.lenient import as_array, as_float, as_mapping, as_text
 from canary.core.ranges import Checked
+from canary.core.share import Share
 from canary.core.threshold import Checks
 from canary.core.unanswered import OpenRequests
 
 State = TypeVar(
-    "State", Evidence, OpenRequests, Checked, Checks, Tally, Traffic, tuple[float, float], tuple[float, ...]
+    "State", Evidence, OpenRequests, Checked, Checks, Tally, Traffic, Share, tuple[float, float], tuple[float, ...]
 )
 
 
@@ -27,6 +28,8 @@ def render_book(book: Book) -> dict[str, object]:
         "at": book.at,
         "waited": book.waited,
         "answered": book.answered,
+        "share": _line((book.share.canary, book.share.stable, book.share.past, book.share.intervals)),
+        "refused": _line(_tally(book.refused)),
         "bounds": list(book.bounds),
         "edges": _edges_by_place(book.edges),
         "gates": {name: _line(evidence.numbers()) for name, evidence in sorted(book.evidence.items())},
@@ -47,6 +50,8 @@ def parse_book(record: Mapping[str, object]) -> Book:
         at=as_float(record.get("at")),
         waited=as_float(record.get("waited")),
         answered=as_float(record.get("answered")),
+        share=_states({"": record.get("share")}, _read_share).get("", Share()),
+        refused=_states({"": record.get("refused")}, _read_tally).get("", Tally()),
         bounds=tuple(as_float(bound) for bound in as_array(record.get("bounds"))),
         edges=_read_edges(as_mapping(record.get("edges"))),
         evidence=_states(as_mapping(record.get("gates")), Evidence.from_numbers),
@@ -96,6 +101,13 @@ def _numbers(numbers: tuple[float, ...]) -> tuple[float, ...]:
 
 def _line(numbers: tuple[float, ...]) -> str:
     return " ".join(repr(number) for number in numbers)
+
+
+def _read_share(numbers: tuple[float, ...]) -> Share:
+    canary, stable, past, intervals = numbers
+    if not all(0 <= number < math.inf for number in numbers):
+        raise ValueError(f"{numbers} counts nothing")
+    return Share(canary=canary, stable=stable, past=past, intervals=int(intervals))
 
 
 def _tally(tally: Tally) -> tuple[float, ...]:

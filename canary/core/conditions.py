@@ -28,6 +28,7 @@ WIRING: Final = frozenset(
 HELD: Final = WIRING | {
     Reason.NO_DATA,
     Reason.NO_TRAFFIC,
+    Reason.SHARE,
     Reason.STALE_DATA,
     Reason.METRICS_UNREACHABLE,
     Reason.STABLE_NOT_READY,

@@ -30,7 +30,16 @@ class What(StrEnum):
     ANSWERED = "answered"
     FAILED = "failed"
     TIMED = "timed"
+    REFUSED = "refused"  # answered with a 4xx: to Linkerd a success
     FAILED_TIMED = "failed and timed"
+
+
+class Leaf(StrEnum):
+    """Where clients of a service send to: the backends of its split, or past it."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+    APEX = "apex"
 
 
 SERVICE = ""
@@ -55,11 +64,15 @@ class Origin:
 
 @dataclass(slots=True)
 class Counts:
-    """Sums over one interval (or, for open requests, as the counters stand); `pods` has each pod's own."""
+    """Sums over one interval (or, for open requests, as the counters stand); `pods` has each pod's own.
+
+    `sent` is what clients sent, to pods of whatever revision.
+    """
 
     sums: dict[tuple[Version, str, What], float] = field(default_factory=lambda: defaultdict(float))
     fast: dict[tuple[Version, str, float], float] = field(default_factory=lambda: defaultdict(float))
     pods: dict[tuple[Version, str], "Counts"] = field(default_factory=lambda: defaultdict(Counts))
+    sent: dict[Leaf, float] = field(default_factory=lambda: defaultdict(float))
 
     def of(self, version: Version, place: str, what: What) -> float:
         """Read one sum."""
@@ -131,10 +144,22 @@ def origin(labels: Mapping[str, str], scope: Scope, revisions: Revisions, *, cli
     return Origin(version=version, place=SERVICE, pod=pod) if governed and not client else None
 
 
+def destination(labels: Mapping[str, str], scope: Scope) -> Leaf | None:
+    """Say where a client sent what a series counts, None for other series."""
+    outbound = labels.get("direction") == "outbound" and labels.get("dst_namespace") == scope.namespace
+    if not outbound or labels.get("__name__") != "request_total":
+        return None
+    leaves = {scope.stable.service: Leaf.STABLE, scope.canary.service: Leaf.CANARY, scope.apex: Leaf.APEX}
+    return leaves.get(labels.get("dst_service", ""))
+
+
 def count(increments: Iterable[Increment], scope: Scope, revisions: Revisions, *, client: bool) -> Counts:
     """Sum increments by what they mean."""
     counts = Counts()
     for increment in increments:
+        leaf = destination(increment.labels, scope) if client else None
+        if leaf is not None:
+            counts.sent[leaf] += increment.value
         at = origin(increment.labels, scope, revisions, client=client)
         if at is not None:
             for sums in (counts, counts.pods[at.version, at.pod]):
@@ -169,6 +194,8 @@ def _add(counts: Counts, at: Origin, labels: Mapping[str, str], value: float) ->
             failed = value if labels.get("classification") == "failure" else 0.0
             counts.sums[*where, What.ANSWERED] += value
             counts.sums[*where, What.FAILED] += failed
+            if labels.get("status_code", "").startswith("4"):
+                counts.sums[*where, What.REFUSED] += value
         case "response_latency_ms_bucket":
             # failed responses are kept apart: fast failures look fast
             le = bound(labels)

@@ -69,6 +69,7 @@ ALARMS: Final = frozenset(
         Reason.METRICS_UNREACHABLE,
         Reason.NO_DATA,
         Reason.NO_TRAFFIC,
+        Reason.SHARE,
         Reason.STALE_DATA,
         Reason.STABLE_NOT_READY,
         Reason.CAPACITY_WITHDRAWN,

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from canary.core import guards
 from canary.core.facts import Facts
-from canary.core.formats import show_weight
+from canary.core.formats import show_share, show_weight
 from canary.core.questions import GateReply
 from canary.core.rules import Happening, Rule, Turn, at_weight, fail, retreat, stay
-from canary.core.spec import WebhookKind, Weight
+from canary.core.spec import FULL, WebhookKind, Weight
 from canary.core.status import Reason
 
 
@@ -103,6 +103,31 @@ def hold_silent(facts: Facts) -> Turn:
     return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {detail}.")
 
 
+def off_share(facts: Facts) -> bool:
+    """Tell whether the canary gets another part of the requests than the split gives it."""
+    at_step = facts.settled and facts.status.weight == facts.rollout.level
+    return at_step and facts.status.book.share.deviates(facts.status.weight)
+
+
+def hold_share(facts: Facts) -> Turn:
+    """Hold where the release is believed to be where it is not; the evidence counts what was really sent."""
+    share, spec = facts.status.book.share, facts.spec
+    got, wanted = share.canary / share.total, facts.status.weight / FULL
+    told = f"the canary got {show_share(got)} of {share.total:.0f} requests, the split gives it {show_share(wanted)}"
+    short, other = (spec.canary, spec.stable) if got < wanted else (spec.stable, spec.canary)
+    causes = [
+        f"pods of {short.deployment} that the proxies find not ready or failing",
+        f"another TrafficSplit or an HTTPRoute of {spec.service}",
+        "a ServiceProfile with dstOverrides of its own in a client's namespace",
+        f"clients that call {other.service} directly",
+    ]
+    if share.past > 0:
+        told += f"; {show_share(share.past / share.total)} went to {spec.service} itself, past the split"
+        causes.insert(0, "clients that began before there was a split, until they restart or pause for 5 s")
+    message = f"Held at {show_weight(facts.status.weight)}: {told}. It may be: {'; '.join(causes)}."
+    return stay(facts, Reason.SHARE, message)
+
+
 def hanging(facts: Facts) -> bool:
     """Tell whether the canary leaves requests unanswered, and the user wants that to hold the rollout."""
     return facts.judgement is not None and bool(facts.judgement.hanging)
@@ -112,6 +137,16 @@ def hold_hanging(facts: Facts) -> Turn:
     """Hold while requests hang."""
     told = facts.judgement.hanging if facts.judgement is not None else ""
     return stay(facts, Reason.UNANSWERED, f"Held at {show_weight(facts.status.weight)}: {told}.")
+
+
+def paused(facts: Facts) -> bool:
+    """Tell whether the user froze the rollout; the gates stay armed."""
+    return facts.spec.paused
+
+
+def hold_paused(facts: Facts) -> Turn:
+    """Freeze the weight."""
+    return stay(facts, Reason.PAUSED, f"Paused at {show_weight(facts.status.weight)} by spec.paused; gates stay armed.")
 
 
 def query_unsettled(facts: Facts) -> bool:

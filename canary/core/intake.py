@@ -33,6 +33,7 @@ from canary.core.questions import (
     Scope,
     Unanswered,
 )
+from canary.core.share import settled
 from canary.core.snapshot import Snapshot
 from canary.core.spec import FULL, CanarySpec
 from canary.core.status import Phase, Reason
@@ -159,6 +160,8 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     stands = standing(now.series, scope, revisions, client=manner.client)
     if before.taken is not None and dark is None:
         book = books.measure(book, found, counts, _scraped(before, counters))
+        if settled(facts.rollout.dwelt, seen.scrape):
+            book = replace(book, share=book.share.later(counts.sent, seconds))
         book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.live_weight))
     book = _with_edges(book, seen.spec, stands, manner)
     # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them

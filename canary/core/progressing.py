@@ -23,8 +23,12 @@ from canary.core.hazards import (
     fail_judged,
     failed,
     follow_pods,
+    hold_paused,
+    hold_share,
     hold_silent,
     hold_stable,
+    off_share,
+    paused,
     pods_lost,
     silent,
     stable_not_ready,
@@ -171,16 +175,6 @@ def hold_canary(facts: Facts) -> Turn:
     return stay(facts, Reason.CANARY_NOT_READY, f"Held at {show_weight(facts.status.weight)}: {trouble}.")
 
 
-def paused(facts: Facts) -> bool:
-    """Tell whether the user froze the rollout; the gates stay armed."""
-    return facts.spec.paused
-
-
-def hold_paused(facts: Facts) -> Turn:
-    """Freeze the weight."""
-    return stay(facts, Reason.PAUSED, f"Paused at {show_weight(facts.status.weight)} by spec.paused; gates stay armed.")
-
-
 def step_up(facts: Facts) -> Turn:
     """Give the canary its next weight; the last one begins the bake."""
     weight = target(facts)
@@ -278,6 +272,7 @@ PROGRESSING = (
     Rule(happening=Happening.CANARY_NOT_READY, when=canary_not_ready, follow=hold_canary, then="held"),
     Rule(happening=Happening.SILENT, when=silent, follow=hold_silent, then="held, evidence kept"),
     *DOUBTS,
+    Rule(happening=Happening.SHARE, when=off_share, follow=hold_share, then="held, gates armed"),
     Rule(happening=Happening.PAUSED, when=paused, follow=hold_paused, then="no step up, gates armed"),
     Rule(happening=Happening.CONFIRMATION, when=unconfirmed_step, follow=hold_step, then="held"),
     Rule(happening=Happening.RIPE, when=step_due, follow=step_up, then="next step; Baking at 1000m"),

@@ -21,15 +21,23 @@ LEGACY_BUCKETS = "response_latency_ms_bucket"
 
 
 def client_queries(scopes: Collection[Scope], window: timedelta) -> tuple[str, ...]:
-    """Ask for the service's counters at the client, of every scope at once."""
-    where = _matchers(
-        {
-            "direction": ("outbound",),
-            "dst_namespace": (s.namespace for s in scopes),
-            "dst_service": (name for s in scopes for name in (s.stable.service, s.canary.service)),
-        }
+    """Ask for the service's counters at the client, of every scope at once.
+
+    What is sent is asked for at the apex, too: a client whose proxy knows no split sends there.
+    """
+    sent, *rest = AT_CLIENT
+    leaves = [name for s in scopes for name in (s.stable.service, s.canary.service)]
+    everywhere = _at_client(scopes, [*leaves, *(s.apex for s in scopes)])
+    return (
+        *_families((sent,), everywhere, scopes, window),
+        *_families(rest, _at_client(scopes, leaves), scopes, window),
     )
-    return _families(AT_CLIENT, where, scopes, window)
+
+
+def _at_client(scopes: Collection[Scope], services: Iterable[str]) -> str:
+    return _matchers(
+        {"direction": ("outbound",), "dst_namespace": (s.namespace for s in scopes), "dst_service": services}
+    )
 
 
 def route_queries(scopes: Collection[Scope], window: timedelta) -> tuple[str, ...]:
@@ -73,7 +81,8 @@ def owner(labels: Mapping[str, str]) -> Owner:
 
 def owners(scope: Scope) -> tuple[Owner, ...]:
     """Say whose series of a shared answer are this scope's."""
-    leaves = (("outbound", scope.namespace, side.service) for side in (scope.stable, scope.canary))
+    services = (scope.stable.service, scope.canary.service, scope.apex)
+    leaves = (("outbound", scope.namespace, service) for service in services)
     deployments = (("inbound", scope.namespace, side.deployment) for side in (scope.stable, scope.canary))
     return tuple(dict.fromkeys((*leaves, *deployments)))
 

@@ -124,6 +124,12 @@ def _render_rollout(rollout: Rollout, status: CanaryStatus) -> Json:
         "copied": rollout.copied,
         "spec": dict(rollout.spec),
     }
+    refused = status.book.refused
+    if status.active and refused.canary_requests + refused.stable_requests > 0:
+        written["clientErrors"] = {
+            "canary": f"{refused.canary_failures:.0f} of {refused.canary_requests:.0f}",
+            "stable": f"{refused.stable_failures:.0f} of {refused.stable_requests:.0f}",
+        }
     if rollout.learned is not None:
         written["learned"] = {name: _render_demand(demand) for name, demand in rollout.learned.items()}
     if rollout.fault is not None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from canary.core.decision import Notice
 from canary.core.facts import Facts
 from canary.core.formats import show_weight
+from canary.core.share import Share
 from canary.core.spec import Weight
 from canary.core.status import CanaryStatus, Outcome, Past, Phase, Reason
 
@@ -39,6 +40,7 @@ class Happening(StrEnum):
     STABLE_NOT_READY = "stable is not ready"
     CANARY_NOT_READY = "the canary is not ready"
     SILENT = "no answer, or no data, from Prometheus"
+    SHARE = "the canary does not get its share of the requests"
     HANGING = "requests hang, and gates.unanswered is Hold"
     QUERY = "a query's number is out of range, or there is none"
     APPROVAL = "approval is missing"
@@ -90,7 +92,7 @@ def at_weight(status: CanaryStatus, weight: Weight) -> CanaryStatus:
     if weight == status.weight or status.rollout is None:
         return replace(status, weight=weight)
     rollout = replace(status.rollout, dwelt=timedelta(), peak=max(weight, status.rollout.peak), silent=0)
-    return replace(status, weight=weight, rollout=rollout, book=replace(status.book, answered=0.0))
+    return replace(status, weight=weight, rollout=rollout, book=replace(status.book, answered=0.0, share=Share()))
 
 
 def retreat(facts: Facts) -> Weight:

@@ -163,17 +163,17 @@ def need_reject(p1: float, p0: float, alpha: float = 0.01, gates: int = 2) -> fl
     """
     if p1 <= p0:
         return math.inf
-    return enough_against(alpha, 1 / gates) / _divergence(p1, p0)
+    return enough_against(alpha, 1 / gates) / divergence(p1, p0)
 
 
 def need_pass(p: float, p_bad: float, beta: float = 0.05) -> float:
     """Forecast the canary requests until PASS at a true failure rate p; the 90th percentile is about twice that."""
     if p >= p_bad:
         return math.inf
-    return enough_for(beta) / _divergence(p, p_bad)
+    return enough_for(beta) / divergence(p, p_bad)
 
 
-def _divergence(a: float, b: float) -> float:
+def divergence(a: float, b: float) -> float:
     """Kullback and Leibler's, in nats per request."""
     failures = a * math.log(a / b) if a > 0 else 0.0
     return failures + ((1 - a) * math.log((1 - a) / (1 - b)) if a < 1 else 0.0)

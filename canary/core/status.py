@@ -80,6 +80,7 @@ class Reason(StrEnum):
     # what holds it
     NO_DATA = "NoData"
     NO_TRAFFIC = "NoTraffic"
+    SHARE = "ShareNotReached"
     STALE_DATA = "StaleData"
     METRICS_UNREACHABLE = "PrometheusUnreachable"
     STABLE_NOT_READY = "StableNotReady"

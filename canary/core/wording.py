@@ -3,13 +3,16 @@
 Called by the rules of `progressing` and `promoting`.
 """
 
+from canary.core.book import Tally
 from canary.core.facts import Facts
-from canary.core.formats import show_weight
+from canary.core.formats import show_share, show_weight
 from canary.core.gates import EARLIEST_PASS
 from canary.core.judgement import Judgement, Verdict
 from canary.core.pacing import at_bridge, pace, passed
 from canary.core.ripeness import calm
+from canary.core.share import NATS
 from canary.core.spec import OnUnanswered
+from canary.core.statistics import divergence
 from canary.core.status import Phase
 
 
@@ -45,7 +48,22 @@ def _reserves(facts: Facts) -> str:
         if state.streams and state.open_time is not None and facts.spec.unanswered is not OnUnanswered.IGNORE:
             kept = f"stable keeps its requests open for {state.open_time:.0f} s"
             told += f", unanswered ones left out for {place or 'the service'}: {kept}"
-    return told
+    return told + _refused(book.refused)
+
+
+def _refused(tally: Tally) -> str:
+    """Say that the release answers many more requests with a 4xx than stable; no gate counts them, for users err, too.
+
+    Where chance explains it at most once in a million looks, even if half more and a hundredth were meant.
+    """
+    if not tally.canary_requests or not tally.stable_requests:
+        return ""
+    canary = tally.canary_failures / tally.canary_requests
+    stable = tally.stable_failures / tally.stable_requests
+    usual = min(1.5 * stable + 0.01, 0.99)
+    if canary <= usual or tally.canary_requests * divergence(canary, usual) < NATS:
+        return ""
+    return f", {show_share(canary)} of the canary's answers are 4xx (stable's: {show_share(stable)})"
 
 
 def waits_for(facts: Facts) -> str:

@@ -25,6 +25,7 @@ HAPPENINGS: Mapping[str, Callable[[Life, int], object]] = MappingProxyType(
         "nothing is scraped": lambda life, n: life.metrics("stale", 2 * n + 1),
         "traffic stops": lambda life, n: life.with_rate(0.0, 6 * n + 1),
         "clients do not obey the split": lambda life, n: life.unsplit(6 * n + 1),
+        "some clients do not obey the split": lambda life, n: life.unsplit(4 * n + 4, 0.8),
         "the canary Deployment is gone": lambda life, n: life.hide("canary", n + 1),
         "stable's Deployment is gone": lambda life, n: life.hide("stable", n + 1),
         "canary pods are not ready": lambda life, n: setattr(life.world.canary, "sick", n),

@@ -259,11 +259,11 @@ class Life:
         self.calm(ticks)
         self.world.rate = usual
 
-    def unsplit(self, ticks: int) -> None:
-        """Let clients that cached an old profile send everything to stable for a while."""
-        self.world.unsplit = True
+    def unsplit(self, ticks: int, part: float = 1.0) -> None:
+        """Let this part of the clients, with an old profile in their caches, send everything to stable for a while."""
+        self.world.unsplit = part
         self.calm(ticks)
-        self.world.unsplit = False
+        self.world.unsplit = 0.0
 
     def hide(self, side: str, ticks: int) -> None:
         """Let a Deployment, its ReplicaSets and its pods be gone for a while."""

@@ -10,6 +10,7 @@ from canary.core.decide import CHAINS
 from canary.core.decision import Effect, Scale, SetTemplate, SetWeights, Unguard
 from canary.core.gather import gather
 from canary.core.rules import Happening
+from canary.core.share import Share
 from canary.core.snapshot import Snapshot, Wiring
 from canary.core.spec import Weight
 from canary.core.status import Outcome, Phase, Reason
@@ -17,6 +18,7 @@ from canary.core.unanswered import OpenRequests
 from canary.errors import Problem
 from tests.build import (
     BAD,
+    CALM,
     DOWN,
     MINUTE,
     NO,
@@ -107,6 +109,7 @@ def spoilt(seen: Snapshot) -> Snapshot:
 
 
 LATE = timedelta(minutes=30)
+OFF = Share(canary=100.0, stable=4900.0, intervals=2)
 REFUSED = "GET /api/v1/namespaces/shop/pods: 403 pods is forbidden"
 
 
@@ -342,6 +345,13 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
             weight=100,
             reason=Reason.CANARY_NOT_READY,
             says="the canary Deployment is rolling out (4 of 4 pods ready)",
+        ),
+        Happening.SHARE: Cell(
+            seen=with_evidence(at_rest(PROGRESSING), *CALM, share=OFF),
+            phase=PROGRESSING,
+            weight=100,
+            reason=Reason.SHARE,
+            says="the canary got 3.4%",
         ),
         Happening.PAUSED: Cell(
             seen=a_snapshot(spec={"paused": True}),
@@ -581,6 +591,11 @@ BESIDE: Mapping[Happening, Callable[[Snapshot], Snapshot]] = {
         with_evidence(seen, *SUSPECT, open=HANGING), gates={"successRate": {"min": "99%"}, "unanswered": "Hold"}
     ),
     Happening.QUERY: lambda seen: asked(seen, gates=with_query()),
+    Happening.SHARE: lambda seen: (
+        with_evidence(seen, share=OFF)
+        if seen.status.rollout is None
+        else replace(seen, status=replace(seen.status, book=replace(seen.status.book, share=OFF)))
+    ),
     Happening.REVISION_GONE: lambda seen: with_canary(seen, templates={}),
     Happening.OVERDUE: lambda seen: seen if seen.status.rollout is None else changed(seen, spent=9 * LATE),
     Happening.PODS_LOST: lambda seen: with_canary(seen, available=0, settled=False, pods=()),

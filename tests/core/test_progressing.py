@@ -66,7 +66,7 @@ class TestLeavingAStep:
         assert lacks in decided.status.message
 
     def test_waits_for_ten_answers_at_this_weight(self) -> None:
-        story = Story(seen=at_step(100, answered=0.0), per_tick={"c2": Load(sent=4), "s1": Load(sent=900)})
+        story = Story(seen=at_step(100, answered=0.0), per_tick={"c2": Load(sent=4), "s1": Load(sent=36)})
         assert "canary requests, 4 of 10 answered" in story.go().status.message
         assert weight(story.go()) == 100
         assert weight(story.go()) == 200

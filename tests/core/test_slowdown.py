@@ -170,7 +170,7 @@ class TestEdges:
         story = measured()
         (name,) = (g for g in story.go().status.book.tallies if "latency" in g)
         assert story.seen.status.book.tallies[name].canary_requests == 0
-        assert story.go().status.book.tallies[name].canary_requests == 100
+        assert story.go().status.book.tallies[name].canary_requests == 200
 
     @pytest.mark.parametrize(
         ("gates", "kept"),

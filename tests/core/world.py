@@ -67,7 +67,7 @@ class World:
     split: Split | None = None
     split_version: int = 1
     rate: float = RATE
-    unsplit: bool = False
+    unsplit: float = 0.0
     hidden: str = ""
     wiring: Wiring = field(default_factory=Wiring)
     numbers: Numbers = field(default_factory=lambda: Numbers(numbers=(1.0,)))
@@ -87,7 +87,7 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let requests be sent for a while; a backend without ready pods loses its share to the other."""
         self.mono += seconds
-        weight = 0 if self.unsplit else self.live
+        weight = (1 - self.unsplit) * self.live
         canary = 0 if self.hidden == "canary" else self.canary.serving()
         stable = 0 if self.hidden == "stable" else self.stable.serving()
         total = round(self.rate * seconds)
