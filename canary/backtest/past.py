@@ -14,7 +14,6 @@ from canary.backtest.recording import Over
 from canary.core import counters as counting
 from canary.core.counters import Counters, Increment
 from canary.core.counts import Counts, Revisions, Version, What, at_client, count, origin
-from canary.core.gates import Gate, gates
 from canary.core.intake import scope_for
 from canary.core.questions import FindBounds, ReadCounters, Reading, Scope
 from canary.core.snapshot import Key
@@ -70,10 +69,10 @@ class Past:
         """Tell the time on Prometheus' clock. Raises MetricsUnreachable, as all here."""
         return await self._readings.now()
 
-    async def judged(self, spec: CanarySpec, key: Key, at: float) -> tuple[tuple[Gate, ...], Scope]:
-        """Give the gates as they are cut at the latency buckets of that time, and whose counters they need."""
+    async def cuts(self, spec: CanarySpec, key: Key, at: float) -> tuple[tuple[float, ...], Scope]:
+        """Give the latency buckets of that time, and whose counters the gates need where they are cut at these."""
         found = (await self._readings.bounds(FindBounds(scope=scope_for(spec, key.namespace, ()), at=at))).bounds
-        return gates(spec, found), scope_for(spec, key.namespace, found)
+        return found, scope_for(spec, key.namespace, found)
 
     async def intervals(self, scope: Scope, period: Period, step: timedelta) -> AsyncIterator[Interval]:
         """Count interval by interval; the first reading is the baseline."""

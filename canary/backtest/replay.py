@@ -15,7 +15,8 @@ from canary.backtest.recording import Row
 from canary.core import book as books
 from canary.core.book import Book
 from canary.core.counts import SERVICE, Counts, Version, What
-from canary.core.gates import EARLIEST_PASS, Gate
+from canary.core.gates import EARLIEST_PASS, gates
+from canary.core.history import Ticks, armed
 from canary.core.judgement import GateView, Judgement, Verdict, judge
 from canary.core.spec import FULL, CanarySpec, Weight
 
@@ -58,12 +59,18 @@ def ticks(rows: Iterable[Row]) -> Iterator[Tick]:
 
 
 class Trial:
-    """One episode on its way: ticks in, an outcome out."""
+    """One episode on its way: ticks in, an outcome out.
 
-    def __init__(self, spec: CanarySpec, gates: Sequence[Gate], episode: str, tell: Tell | None = None) -> None:
-        self._spec, self._gates, self._episode, self._tell = spec, gates, episode, tell
+    What comes before the canary's first request is stable's past: as before a rollout, it tells how far requests fail
+    together, and which routes are too quiet to be waited for.
+    """
+
+    def __init__(self, spec: CanarySpec, cuts: tuple[float, ...], episode: str, tell: Tell | None = None) -> None:
+        self._spec, self._cuts, self._episode, self._tell = spec, cuts, episode, tell
+        self._gates = gates(spec, cuts)
+        self._before, self._first = Ticks(self._gates), math.inf
         self._book, self._split = Book(), Split()
-        self._judgement = judge(self._book, gates, spec)
+        self._judgement = judge(self._book, self._gates, spec)
         self._begun: float | None = None
         self._passed: float | None = None
         self._last: float | None = None
@@ -74,10 +81,14 @@ class Trial:
         if self._judgement.fault is not None:
             return
         t, rows = tick
-        counts = counted(rows)
+        counts, interval = counted(rows), self._spec.interval.total_seconds()
         weight = self._split.see(counts)
         if self._begun is None and weight > 0:
-            self._begun = t - self._spec.interval.total_seconds() if self._last is None else self._last
+            self._begun = t - interval if self._last is None else self._last
+            self._arm(self._begun - self._first)
+        if self._begun is None:
+            self._before.add([counts])
+            self._first = min(self._first, t - interval)
         self._book = books.fold(self._book, self._gates, counts, weight)
         self._judgement = judge(self._book, self._gates, self._spec)
         self._last, self._ticks = t, self._ticks + 1
@@ -86,6 +97,11 @@ class Trial:
             self._passed = self._lasted
         if self._tell is not None:
             self._tell(self._episode, t, self._judgement)
+
+    def _arm(self, seconds: float) -> None:
+        """Judge by what so many seconds of stable's past told, if there are any."""
+        if seconds > 0:
+            self._gates = armed(self._spec, self._cuts, tuple(self._before.demand(seconds).items()))
 
     @property
     def _lasted(self) -> float:

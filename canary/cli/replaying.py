@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import IO
 
 from canary.adapters.prometheus import Access, Prometheus
-from canary.backtest.episodes import Episodes, Halves, Periods, Releases
+from canary.backtest.episodes import Episodes, Halves, Periods, Releases, with_before
 from canary.backtest.past import Past, Period
 from canary.backtest.recording import Row, bounds, render
 from canary.backtest.replay import Outcome, Trial, ticks
 from canary.cli.recordings import load
-from canary.core.gates import Gate, gates
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
 from canary.errors import CanaryError
@@ -37,8 +36,8 @@ class Asked:
 class Trials:
     """One trial after the other, as the episodes come."""
 
-    def __init__(self, spec: CanarySpec, judged: Sequence[Gate], seed: int | None) -> None:
-        self._spec, self._judged = spec, judged
+    def __init__(self, spec: CanarySpec, cuts: tuple[float, ...], seed: int | None) -> None:
+        self._spec, self._cuts = spec, cuts
         self._halves = None if seed is None else Halves(seed)
         self._trials: dict[str, Trial] = {}
 
@@ -47,7 +46,7 @@ class Trials:
         for row in rows[:1]:
             trial = self._trials.get(row.episode)
             if trial is None:
-                trial = self._trials[row.episode] = Trial(self._spec, self._judged, row.episode)
+                trial = self._trials[row.episode] = Trial(self._spec, self._cuts, row.episode)
             trial.see((row.t, rows if self._halves is None else self._halves.split(rows)))
 
     def outcomes(self) -> list[Outcome]:
@@ -62,7 +61,7 @@ class Trials:
 def replay_file(spec: CanarySpec, file: Path, seed: int | None) -> list[Outcome]:
     """Replay a recording. Raises CanaryError that names the line which is none."""
     episodes = load(file)
-    trials = Trials(spec, gates(spec, bounds(row for rows in episodes.values() for row in rows)), seed)
+    trials = Trials(spec, bounds(row for rows in episodes.values() for row in rows), seed)
     for rows in episodes.values():
         for _, tick in ticks(rows):
             trials.see(tick)
@@ -75,15 +74,15 @@ async def replay_prometheus(spec: CanarySpec, key: Key, asked: Asked) -> list[Ou
     try:
         past = Past(metrics, SystemClock(), asked.scrape_interval)
         period = _period(asked, await past.now() - SETTLE)
-        judged, scope = await past.judged(spec, key, period.end)
-        cut: Episodes = Releases() if asked.seed is None else Periods(period, asked.episode)
-        trials = Trials(spec, judged, asked.seed)
+        cuts, scope = await past.cuts(spec, key, period.end)
+        cut: Episodes = Releases(period) if asked.seed is None else Periods(period, asked.episode)
+        trials = Trials(spec, cuts, asked.seed)
         with _recorder(asked.record) as stream:
-            async for seen in past.intervals(scope, period, spec.interval):
-                rows = cut.cut(seen)
-                trials.see(rows)
-                if stream is not None:
-                    stream.writelines(f"{render(row)}\n" for row in rows)
+            async for seen in past.intervals(scope, with_before(period), spec.interval):
+                for rows in cut.cut(seen):
+                    trials.see(rows)
+                    if stream is not None:
+                        stream.writelines(f"{render(row)}\n" for row in rows)
             outcomes = trials.outcomes()
             if not outcomes:
                 raise _nothing(spec, key, asked)

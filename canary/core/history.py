@@ -37,17 +37,17 @@ def armed_gates(spec: CanarySpec, status: CanaryStatus) -> tuple[Gate, ...]:
     learned = () if rollout is None or rollout.learned is None else tuple(rollout.learned.items())
     if not learned:
         return gates(spec, status.book.bounds, edges=status.book.edges)
-    return _armed(spec, status.book.bounds, learned, status.book.edges)
+    return armed(spec, status.book.bounds, learned, status.book.edges)
 
 
 @lru_cache(maxsize=256)
-def _armed(
+def armed(
     spec: CanarySpec,
     bounds: tuple[float, ...],
     learned: tuple[tuple[str, Demand], ...],
-    edges: tuple[Edge, ...],
+    edges: tuple[Edge, ...] = (),
 ) -> tuple[Gate, ...]:
-    """Forecast but once: a tick asks several times."""
+    """List the gates with what was learned of each, by its name. Forecast but once: a tick asks several times."""
     demand = dict(learned)
     return expecting(spec, gates(spec, bounds, correlations(demand), edges), demand)
 

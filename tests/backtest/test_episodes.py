@@ -6,11 +6,13 @@ import pytest
 
 from canary.backtest.episodes import Halves, Periods, Releases
 from canary.backtest.past import Counted, Interval, Origin, Period
+from canary.backtest.recording import Row
 from canary.core.counts import Version
 from canary.errors import CanaryError
 from tests.backtest.recorded import a_row
 
 BEGIN = 1_772_006_400.0  # 2026-02-25T08:00:00Z
+HOUR = Period(begin=BEGIN, end=BEGIN + 3600)
 
 
 def an_interval(end: float, **requests: float) -> Interval:
@@ -23,11 +25,16 @@ def an_interval(end: float, **requests: float) -> Interval:
 
 
 def revisions(releases: Releases, *seen: Interval) -> list[list[tuple[str, float, str]]]:
-    return [[(row.episode[:2], row.t, row.pod) for row in releases.cut(interval)] for interval in seen]
+    return [[(row.episode[:2], row.t, row.pod) for row in flat(releases.cut(interval))] for interval in seen]
+
+
+def flat(rows: list[list[Row]]) -> list[Row]:
+    """Leave out the time before."""
+    return [row for interval in rows for row in interval if row.t > 0]
 
 
 def test_a_release_begins_with_its_first_request() -> None:
-    assert revisions(Releases(), an_interval(10, s1=9), an_interval(20, s1=9, c1=1), an_interval(30, s1=8)) == [
+    assert revisions(Releases(HOUR), an_interval(10, s1=9), an_interval(20, s1=9, c1=1), an_interval(30, s1=8)) == [
         [],
         [("c1", 10.0, "s1-0"), ("c1", 10.0, "c1-0")],
         [("c1", 20.0, "s1-0")],
@@ -35,29 +42,29 @@ def test_a_release_begins_with_its_first_request() -> None:
 
 
 def test_its_name_says_when_it_began() -> None:
-    (row,) = Releases().cut(an_interval(70, c1=1))
+    ((row,),) = Releases(HOUR).cut(an_interval(70, c1=1))
     assert row.episode == "c1 at 2026-02-25T08:01:00Z"
 
 
 def test_the_next_release_begins_anew_and_what_is_left_of_the_one_before_does_not_count() -> None:
     seen = [an_interval(10, s1=9, c1=5), an_interval(20, s1=9, c1=3, c2=1), an_interval(30, s1=9, c1=1, c2=4)]
-    assert revisions(Releases(), *seen)[1:] == [
+    assert revisions(Releases(HOUR), *seen)[1:] == [
         [("c2", 10.0, "s1-0"), ("c2", 10.0, "c2-0")],
         [("c2", 20.0, "s1-0"), ("c2", 20.0, "c2-0")],
     ]
 
 
 def test_the_same_revision_is_another_release_after_ten_silent_minutes() -> None:
-    releases = Releases()
+    releases = Releases(HOUR)
     seen = [an_interval(10, c1=1, s1=9), an_interval(610, s1=9), an_interval(620, s1=9), an_interval(700, c1=1, s1=9)]
-    found = [releases.cut(interval) for interval in seen]
+    found = [flat(releases.cut(interval)) for interval in seen]
     assert [len(rows) for rows in found] == [2, 1, 0, 2]
     assert found[0][0].episode != found[3][0].episode
 
 
 def test_stable_is_the_revision_that_had_most_requests_when_it_began() -> None:
     seen = [an_interval(10, c1=1), an_interval(20, c1=1, s1=9, s0=2), an_interval(30, c1=1, s2=9)]
-    assert revisions(Releases(), *seen) == [
+    assert revisions(Releases(HOUR), *seen) == [
         [("c1", 10.0, "c1-0")],
         [("c1", 20.0, "c1-0"), ("c1", 20.0, "s1-0")],
         [("c1", 30.0, "c1-0")],
@@ -66,7 +73,7 @@ def test_stable_is_the_revision_that_had_most_requests_when_it_began() -> None:
 
 def test_periods_are_whole_and_of_stable_alone() -> None:
     periods = Periods(Period(begin=BEGIN, end=BEGIN + 50), timedelta(seconds=20))
-    found = [periods.cut(an_interval(end, s1=9, c1=1)) for end in (10, 20, 30, 40, 50)]
+    found = [flat(periods.cut(an_interval(end, s1=9, c1=1))) for end in (10, 20, 30, 40, 50)]
     assert [[(row.episode[-3:], row.t, row.pod) for row in rows] for rows in found] == [
         [("00Z", 10.0, "s1-0")],
         [("00Z", 20.0, "s1-0")],
@@ -79,6 +86,29 @@ def test_periods_are_whole_and_of_stable_alone() -> None:
 def test_a_time_shorter_than_a_period_is_one() -> None:
     periods = Periods(Period(begin=BEGIN, end=BEGIN + 15), timedelta(seconds=20))
     assert len(periods.cut(an_interval(10, s1=9))) == 1
+
+
+def test_the_half_hour_before_goes_with_each_episode() -> None:
+    periods, releases = Periods(HOUR, timedelta(minutes=10)), Releases(HOUR)
+    seen = [an_interval(10.0 * number, s1=9) for number in range(-199, 61)]
+    cut = [rows for interval in seen for rows in periods.cut(interval)]
+    assert [rows[0].t for rows in cut] == [10.0 * number for number in range(-179, 61)]
+    for interval in seen:
+        assert releases.cut(interval) == []
+    (*before, release) = releases.cut(an_interval(610, s2=9, c1=1))
+    assert [rows[0].t for rows in before] == [10.0 * number for number in range(-179, 1)]
+    assert {row.side for rows in before for row in rows} == {Version.STABLE}
+    assert {row.t for row in release} == {10.0}
+
+
+def test_a_release_that_began_before_the_time_in_question_is_none_in_it() -> None:
+    seen = [an_interval(end, s1=9, c1=1) for end in (-10, 0, 10)]
+    assert revisions(Releases(HOUR), *seen) == [[], [], []]
+
+
+def test_the_time_before_is_not_split() -> None:
+    rows = [a_row("stable", pod=pod, t=0.0) for pod in ("a", "b", "")]
+    assert Halves(1).split(rows) == rows
 
 
 def halves(seed: int, *pods: str, episode: str = "e1") -> dict[str, str]:

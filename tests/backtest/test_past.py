@@ -57,7 +57,7 @@ def grown(labels: dict[str, str], rate: Load, since: float, until: float, prefix
 async def past(series: Iterable[Series], minutes: float = 10, spec: CanarySpec = SPEC) -> tuple[list[Interval], Stored]:
     stored = Stored(series)
     reader = Past(stored, VirtualClock(), SCRAPE)
-    _, scope = await reader.judged(spec, Key("shop", "web"), NOW)
+    _, scope = await reader.cuts(spec, Key("shop", "web"), NOW)
     period = Period(begin=NOW - 60 * minutes, end=NOW)
     return [seen async for seen in reader.intervals(scope, period, STEP)], stored
 

@@ -24,7 +24,7 @@ ROUTED = parse_spec(with_gates(routes=[a_route("POST /"), a_route("GET /")]))
 def played(
     rows: Iterable[Row], spec: CanarySpec = RATE, bounds: tuple[float, ...] = (500.0,), tell: Tell | None = None
 ) -> Outcome:
-    trial = Trial(spec, gates(spec, bounds), "e1", tell)
+    trial = Trial(spec, bounds, "e1", tell)
     for tick in ticks(rows):
         trial.see(tick)
     return trial.outcome()
@@ -114,6 +114,25 @@ def test_times_count_from_the_first_interval_in_which_the_canary_has_a_request()
 def test_an_episode_without_a_canary_decides_nothing() -> None:
     outcome = played([a_row("stable", 10.0 * number) for number in range(1, 31)])
     assert (outcome.decision, outcome.at, outcome.seconds, outcome.lasted) == (Verdict.HOLD, None, None, 0.0)
+
+
+def burst(number: int) -> float:
+    """Say what share of stable fails in an interval: all at once, and then not for long."""
+    return 0.05 if number % 10 == 0 else 0.0
+
+
+def test_a_service_that_fails_in_bursts_is_learned_from_what_comes_before_the_canary() -> None:
+    before = [
+        a_row("stable", 10.0 * number, requests=1000.0, failures=1000 * burst(number)) for number in range(-179, 1)
+    ]
+    after = [
+        a_row(side, 10.0 * number, requests=requests, failures=requests * burst(number + shift))
+        for number in range(1, 60)
+        for side, requests, shift in (("stable", 900.0, 0), ("canary", 100.0, 9))
+    ]
+    unknown, learned = played(after), played([*before, *after])
+    assert (unknown.decision, learned.decision) == (Verdict.PASS, Verdict.PASS)
+    assert (learned.seconds or 0) >= 2 * (unknown.seconds or 0)  # what comes in bursts counts for less
 
 
 def test_rows_of_one_interval_are_one_tick() -> None:
