@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canary.cli.options import DURATION, INSTANT, JSON, output_option
+from canary.cli.options import DURATION, INSTANT, JSON, output_option, plot_option
 from canary.cli.output import emit, note
 from canary.cli.simulate import only_canary
 from canary.core.formats import show_duration
@@ -38,33 +38,37 @@ HALF_HOUR = timedelta(minutes=30)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="With --aa: of the split.")
 @click.option("--record", type=click.Path(path_type=Path), help="Write what Prometheus had as a recording.")
 @click.option("-n", "--namespace", default="", envvar="CANARY_NAMESPACE", help="Where the object names none.")
+@plot_option
 @output_option
-def backtest(*, file: Path, output: str, **given: Any) -> None:
+def backtest(*, file: Path, output: str, plot: Path | None, **given: Any) -> None:
     """Replay the gates of the Canary in FILE over a recorded past and say what they would have decided, and when.
 
     The past is a recording's, or what Prometheus still has: each release in it is an episode. With --aa no release is
     replayed but stable alone, half of its pods against the other half: how often a good period is rolled back.
     """
-    from canary.cli.outcomes import document
+    from canary.cli import drawing, plots
+    from canary.cli.outcomes import document, sentence
 
     _checked(given)
+    plots.ready(plot)
     canary = only_canary(file)
     spec = parse_spec(canary.obj)
     for gate in filter(unmeasured, gates(spec, ())):
         note(f"{gate.name} is not replayed, and so never passes: its edges are chosen when a rollout begins.")
+    seed: int | None = given["seed"] if given["aa"] else None
+    traces = None if plot is None else drawing.Traces()
     if given["recording"] is not None:
         from canary.cli.replaying import replay_file
 
-        outcomes, unit = replay_file(spec, given["recording"], given["seed"] if given["aa"] else None), "episodes"
+        outcomes, unit = replay_file(spec, given["recording"], seed, traces), "episodes"
     else:
         from canary.cli.replaying import Asked, replay_prometheus
 
         key = Key(canary.namespace or given["namespace"] or "default", canary.name)
         names = ("begin", "end", "scrape_interval", "episode", "record")
-        asked = Asked(
-            url=given["prometheus"], seed=given["seed"] if given["aa"] else None, **{n: given[n] for n in names}
-        )
-        outcomes, unit = asyncio.run(replay_prometheus(spec, key, asked)), _unit(given)
+        asked = Asked(url=given["prometheus"], seed=seed, **{n: given[n] for n in names})
+        outcomes, unit = asyncio.run(replay_prometheus(spec, key, asked, traces)), _unit(given)
+    drawing.replayed(plot, traces, outcomes, sentence(outcomes, unit), spec.risk)
     emit(document(outcomes, unit)) if output == JSON else _tell(outcomes, unit)
 
 

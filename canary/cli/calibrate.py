@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from canary import __version__
-from canary.cli.options import JSON, output_option
+from canary.cli.options import JSON, output_option, plot_option
 from canary.cli.output import emit, note
 from canary.cli.simulate import only_canary
 from canary.core.manifest import API_VERSION, parse_spec
@@ -41,24 +41,28 @@ DEFAULT = {
 @click.option("--runs", type=click.IntRange(1), help="Rollouts of each good world; others in proportion.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the first run; others follow.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes. Default: all cores.")
+@plot_option
 @output_option
-def calibrate(*, file: Path | None, quick: bool, runs: int | None, seed: int, jobs: int, output: str) -> None:
+def calibrate(*, file: Path | None, quick: bool, runs: int | None, seed: int, jobs: int, **told: Any) -> None:
     """Try the Canary's decisions in thousands of simulated rollouts and hold them against the targets T1 to T9.
 
     The same worlds are played by Flagger's and Argo Rollouts' rules, written anew from their published behaviour.
     Without --quick this takes long: good releases are shipped 4000 times in each of 12 worlds.
     """
+    from canary.cli import drawing, plots
     from canary.simulator.calibration import FULL, QUICK
     from canary.simulator.calibration import calibrate as play
     from canary.simulator.report import report
 
+    plots.ready(told["plot"])
     canary = DEFAULT if file is None else only_canary(file).obj
     parse_spec(canary)
     sizes = QUICK if quick else FULL
     sizes = sizes if runs is None else sizes.scaled(runs)
     cells = play(canary, sizes, seed, jobs, _progress if sys.stderr.isatty() else None)
     found = report(canary, cells, few=sizes.good < FULL.good)
-    if output == JSON:
+    drawing.targets(told["plot"], found)
+    if told["output"] == JSON:
         emit({"version": __version__, "seed": seed, "sizes": asdict(sizes), **found.document()})
         return
     _show(found)

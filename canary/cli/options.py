@@ -114,6 +114,13 @@ def output_option(command: Command) -> Command:
     )(command)
 
 
+def plot_option(command: Command) -> Command:
+    """Add --plot."""
+    return click.option(
+        "--plot", type=click.Path(path_type=Path), help="Draw it into FILE.svg or FILE.png. Needs the extra `plot`."
+    )(command)
+
+
 def timeout_option(default: str) -> Callable[[Command], Command]:
     """Add --timeout."""
     return click.option("--timeout", type=DURATION, default=default, show_default=True, help="How long to wait.")

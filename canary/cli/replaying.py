@@ -11,7 +11,7 @@ from canary.adapters.prometheus import Access, Prometheus
 from canary.backtest.episodes import Episodes, Halves, Periods, Releases, with_before
 from canary.backtest.past import Past, Period
 from canary.backtest.recording import Row, bounds, render
-from canary.backtest.replay import Outcome, Trial, ticks
+from canary.backtest.replay import Outcome, Tell, Trial, ticks
 from canary.cli.recordings import load
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
@@ -36,8 +36,8 @@ class Asked:
 class Trials:
     """One trial after the other, as the episodes come."""
 
-    def __init__(self, spec: CanarySpec, cuts: tuple[float, ...], seed: int | None) -> None:
-        self._spec, self._cuts = spec, cuts
+    def __init__(self, spec: CanarySpec, cuts: tuple[float, ...], seed: int | None, tell: Tell | None) -> None:
+        self._spec, self._cuts, self._tell = spec, cuts, tell
         self._halves = None if seed is None else Halves(seed)
         self._trials: dict[str, Trial] = {}
 
@@ -46,7 +46,7 @@ class Trials:
         for row in rows[:1]:
             trial = self._trials.get(row.episode)
             if trial is None:
-                trial = self._trials[row.episode] = Trial(self._spec, self._cuts, row.episode)
+                trial = self._trials[row.episode] = Trial(self._spec, self._cuts, row.episode, self._tell)
             trial.see((row.t, rows if self._halves is None else self._halves.split(rows)))
 
     def outcomes(self) -> list[Outcome]:
@@ -58,17 +58,17 @@ class Trials:
         return [trial.outcome() for trial in self._trials.values()]
 
 
-def replay_file(spec: CanarySpec, file: Path, seed: int | None) -> list[Outcome]:
+def replay_file(spec: CanarySpec, file: Path, seed: int | None, tell: Tell | None) -> list[Outcome]:
     """Replay a recording. Raises CanaryError that names the line which is none."""
     episodes = load(file)
-    trials = Trials(spec, bounds(row for rows in episodes.values() for row in rows), seed)
+    trials = Trials(spec, bounds(row for rows in episodes.values() for row in rows), seed, tell)
     for rows in episodes.values():
         for _, tick in ticks(rows):
             trials.see(tick)
     return trials.outcomes()
 
 
-async def replay_prometheus(spec: CanarySpec, key: Key, asked: Asked) -> list[Outcome]:
+async def replay_prometheus(spec: CanarySpec, key: Key, asked: Asked, tell: Tell | None) -> list[Outcome]:
     """Replay what a Prometheus has. Raises MetricsUnreachable, or CanaryError where it has nothing to replay."""
     metrics = Prometheus(Access(url=asked.url))
     try:
@@ -76,7 +76,7 @@ async def replay_prometheus(spec: CanarySpec, key: Key, asked: Asked) -> list[Ou
         period = _period(asked, await past.now() - SETTLE)
         cuts, scope = await past.cuts(spec, key, period.end)
         cut: Episodes = Releases(period) if asked.seed is None else Periods(period, asked.episode)
-        trials = Trials(spec, cuts, asked.seed)
+        trials = Trials(spec, cuts, asked.seed, tell)
         with _recorder(asked.record) as stream:
             async for seen in past.intervals(scope, with_before(period), spec.interval):
                 for rows in cut.cut(seen):

@@ -4,18 +4,19 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from canary.cli.checking import is_canary
 from canary.cli.documents import Document, read
-from canary.cli.options import JSON, PERCENT, output_option
+from canary.cli.options import JSON, PERCENT, output_option, plot_option
 from canary.cli.output import emit, note
 from canary.core.manifest import parse_spec
 from canary.errors import CanaryError
 
 if TYPE_CHECKING:
+    from canary.cli.plots import Moment
     from canary.core.decision import Decision
     from canary.simulator.rollout import Ending
     from canary.simulator.scenario import Scenario
@@ -35,24 +36,30 @@ Object: TypeAlias = Mapping[str, object]
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the first run; the next has the next."
 )
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes. Default: all cores.")
+@plot_option
 @output_option
-def simulate(
-    *, file: Path, scenario: Path | None, runs: int, seed: int, jobs: int, output: str, **given: float | None
-) -> None:
+def simulate(*, file: Path, runs: int, seed: int, output: str, plot: Path | None, **given: Any) -> None:
     """Play rollouts of the Canary in FILE on a virtual clock, with the controller's own decisions in every tick.
 
     One run is told as a story; many give a table of how they ended, after how long, and how many requests failed that
     the old release would have answered. No cluster is needed, and nothing is waited for.
     """
+    from canary.cli import drawing, plots
+
+    plots.ready(plot)
     canary = only_canary(file).obj
-    world = world_of(canary, scenario, given)
+    world = world_of(canary, given["scenario"], given)
     if runs == 1:
-        ending = told(canary, world, seed, quiet=output == JSON)
+        moments: list[plots.Moment] = []
+        ending = told(canary, world, seed, moments, quiet=output == JSON)
         emit(asdict(ending)) if output == JSON else _end(ending)
+        drawing.story(plot, moments, ending, parse_spec(canary).risk)
         return
     from canary.simulator.summary import play_many, summarise
 
-    shares = summarise(play_many(canary, world, range(seed, seed + runs), min(jobs, runs)))
+    endings = play_many(canary, world, range(seed, seed + runs), min(given["jobs"], runs))
+    shares = summarise(endings)
+    drawing.distribution(plot, endings)
     emit({"runs": runs, "seed": seed, "outcomes": [asdict(share) for share in shares]}) if output == JSON else _table(
         shares
     )
@@ -97,15 +104,17 @@ def world_of(canary: Object, file: Path | None, given: Mapping[str, float | None
     return replace(scenario, stable=stable, canary=release, traffic=traffic, routes=routes)
 
 
-def told(canary: Object, world: "Scenario", seed: int, *, quiet: bool) -> "Ending":
-    """Play one run and tell it as it goes: the Events that on-call would read."""
+def told(canary: Object, world: "Scenario", seed: int, moments: "list[Moment]", *, quiet: bool) -> "Ending":
+    """Play one run and tell it as it goes: the Events that on-call would read. Leaves its `moments`."""
+    from canary.cli.drawing import moment
     from canary.simulator.rollout import play
 
     def tell(at: float, decision: "Decision") -> None:
-        for notice in decision.notices:
+        moments.append(moment(at, decision))
+        for notice in decision.notices if not quiet else ():
             click.echo(f"{at:7.0f} s  {decision.status.weight:4d}m  {notice.reason}: {notice.message}")
 
-    return play(canary, world, seed, None if quiet else tell)
+    return play(canary, world, seed, tell)
 
 
 def _end(ending: "Ending") -> None:

@@ -1,6 +1,7 @@
 """`canary backtest` says what the gates would have decided over a recorded past."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from canary.backtest.recording import Row, render
+from canary.backtest.recording import Row, parse, render
 from canary.cli import main
 from tests.backtest.recorded import a_line, traffic
 from tests.canaries import a_canary
@@ -94,3 +95,17 @@ def test_the_order_of_lines_does_not_matter(tmp_path: Path, failure: float) -> N
         replayed(tmp_path, "--recording", str(recorded(tmp_path, order))).stdout for order in (lines, lines[::-1])
     )
     assert straight == turned
+
+
+def test_the_examples_of_the_documentation_say_what_the_command_says() -> None:
+    root = Path(__file__).parents[2]
+    (shown,) = re.findall(r"```console\n\$ canary (.*)\n([^`]*)```", (root / "docs" / "backtest.md").read_text())
+    command, output = shown
+    arguments = [str(root / word) if word.startswith("examples/") else word for word in command.split()]
+    assert CliRunner().invoke(main, arguments).stdout == output
+
+
+def test_the_line_of_the_documentation_can_be_read() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "backtest.md").read_text()
+    (line,) = re.findall(r"```json\n(.*)\n```", text)
+    assert parse(line).route == "POST /api/task"
