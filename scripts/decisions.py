@@ -139,7 +139,7 @@ def rollouts(results: Mapping[str, Any]) -> str:
             world["world"],
             policy,
             f"{share['outcome']} ({share['reason']})",
-            f"{share['share']:.1%}",
+            f"{share['share']:.1%} of {sum(each['runs'] for each in world['outcomes'])}",
             f"{share['seconds'][0]:.0f} / {share['seconds'][1]:.0f}",
             f"{share['harmed'][0]:.0f} / {share['harmed'][1]:.0f}",
         ]
@@ -157,7 +157,10 @@ def made_with(results: Mapping[str, Any]) -> str:
         found = results[policy]
         kinds = ", ".join(f"{runs} {kind}" for kind, runs in found["sizes"].items())
         told.append(f"{policy}: version {found['version']}, seeds from {found['seed']}, rollouts in each world {kinds}")
-    return "; ".join(told) + "."
+    few = {
+        remark for policy in played(results) for remark in results[policy].get("remarks", ()) if "Few runs" in remark
+    }
+    return " ".join(["; ".join(told) + ".", *few])
 
 
 def rendered(results: Mapping[str, Any], page: str) -> str:

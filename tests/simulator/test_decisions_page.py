@@ -29,7 +29,14 @@ FOUND = {
         },
     ],
 }
-SHARE = {"outcome": "Promoted", "reason": "Promoted", "share": 1.0, "seconds": [80.0, 90.0], "harmed": [1.0, 2.0]}
+SHARE = {
+    "outcome": "Promoted",
+    "reason": "Promoted",
+    "runs": 9,
+    "share": 1.0,
+    "seconds": [80.0, 90.0],
+    "harmed": [1.0, 2.0],
+}
 WHOLE = [{"world": "w", "outcomes": [SHARE]}]
 
 
@@ -42,7 +49,7 @@ def test_a_table_has_what_was_wanted_and_what_came_out() -> None:
     assert page.count("| T1 | at most 0.3% | 0.1% | **no** |") == 2
     assert "| w | seconds to | never | never | 360 |" in page
     assert "| edge | 1.0% | 0.25% | 0.25% |" in page
-    assert "| w | ramp | Promoted (Promoted) | 100.0% | 80 / 90 | 1 / 2 |" in page
+    assert "| w | ramp | Promoted (Promoted) | 100.0% of 9 | 80 / 90 | 1 / 2 |" in page
     assert "steps: version 1, seeds from 7, rollouts in each world 3 good; ramp: " in page
 
 
