@@ -1,11 +1,9 @@
 # `make demo` and `make test` are all one needs; each sets up what it uses.
-.PHONY: setup demo lab test check format controlplane e2e soak fuzz calibrate bench
+.PHONY: setup demo test check controlplane e2e soak fuzz calibrate bench
 setup:        ; @sh scripts/setup.sh
 demo: setup   ; @.venv/bin/canary demo
-lab: setup    ; @.venv/bin/canary lab up
 test: setup   ; @sh scripts/test.sh
 check: setup  ; @sh scripts/check.sh
-format: setup ; @.venv/bin/ruff format && .venv/bin/ruff check --fix
 controlplane: ; @sh e2e/controlplane/build.sh
 e2e: setup controlplane ; @.venv/bin/pytest --timeout 900 e2e
 soak: setup controlplane ; @.venv/bin/python -m e2e.soak --docs

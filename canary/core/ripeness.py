@@ -51,8 +51,7 @@ def baked(facts: Facts) -> bool:
 
 def calm(facts: Facts) -> bool:
     """Tell whether the evidence is on the release's side: against stable, and in the bake against the promise alone."""
-    if facts.judgement is None:
-        return False
-    if facts.spec.threshold is not None:
-        return facts.judgement.calm
-    return statistics.calm(facts.judgement.alone) if facts.status.weight == FULL else facts.judgement.calm
+    judgement, evidence = facts.judgement, facts.spec.threshold is None
+    if evidence and facts.status.weight == FULL:
+        return judgement is not None and statistics.calm(judgement.alone)
+    return judgement is not None and judgement.calm
