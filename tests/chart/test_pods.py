@@ -31,7 +31,7 @@ def test_every_pod_meets_the_restricted_standard(kind: str, words: tuple[str, ..
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert at(container, "resources", "limits") == {"memory": "256Mi"}
+        assert at(container, "resources", "limits") == {"memory": "512Mi"}
     assert {kind for volume in cast("list[Json]", spec.get("volumes", [])) for kind in volume} <= {"name", "projected"}
     assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(spec)
 

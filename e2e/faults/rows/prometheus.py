@@ -160,5 +160,5 @@ async def prometheus_endless(trial: Trial) -> None:
         for line in Path(f"/proc/{trial.first.pid}/status").read_text().splitlines()
         if line.startswith("VmHWM")
     )
-    assert peak < 600, peak
+    assert peak < 450, peak  # the chart allows 512 MiB
     trial.see(f"at most {peak} MiB of memory")
