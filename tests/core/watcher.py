@@ -150,7 +150,7 @@ class Watcher:
         assert seen.stable is not None
         assert self.world.live == seen.status.weight, "a step while the split was not as intended"
         assert self._serving(seen, after) * FULL >= seen.stable.desired * weight, "more weight than pods carry"
-        assert seen.stable.serving() >= max(1, seen.stable.desired * 3 // 4)
+        assert seen.stable.serving() >= max(1, seen.stable.desired * 3 // 4), "more weight than pods carry, on stable"
         first, by_deadline = before.step < 0, self._overdue(seen)
         assert not first or decision.status.book.at > 0, "the first weight without a reading"
         above = [step for step in seen.spec.steps if step > before.level]
