@@ -60,7 +60,7 @@ def test_nothing_is_wrong_with_a_quiet_soak() -> None:
 @pytest.mark.parametrize(
     ("soak", "name"),
     [
-        pytest.param(a_soak(leak=60), "slope less two standard errors, MB an hour", id="memory"),
+        pytest.param(a_soak(leak=60), "slope less two standard errors, kB a rollout", id="memory"),
         pytest.param(a_soak(resident=300 * MB), "memory at the end, MB", id="too much memory"),
         pytest.param(a_soak(tasks=900), "tasks at most", id="tasks"),
         pytest.param(a_soak(overdue=9.0), "longest that a due Canary waited, s", id="workers"),
@@ -80,7 +80,7 @@ def test_what_grows_or_goes_wrong_breaks_a_limit(soak: Soak, name: str) -> None:
 def test_what_python_keeps_of_each_rollout_breaks_a_limit() -> None:
     soak = a_soak()
     leaking = [replace(s, blocks=s.blocks + 200 * s.rollouts) for s in soak.samples]
-    assert broken(replace(soak, samples=leaking)) == ["drift of Python's memory in use, %"]
+    assert broken(replace(soak, samples=leaking)) == ["Python's objects kept, less two standard errors, a rollout"]
 
 
 @pytest.mark.parametrize("name", ["tasks", "threads", "files"])

@@ -10,7 +10,7 @@ HEAD = """\
 {canaries} Canaries with a full history that roll without pause for {minutes:.0f} minutes, on a real Kubernetes control
 plane with a real Prometheus and the shipped controller as its own process: a release follows the other, one in five
 fails 10 % of its requests. Scraped and judged every 2 s; the counters are synthesised, with the labels of real proxies
-and after the live split; memory is allocated as in the image. Looked at from outside every 5 s; the first fifth of the
+and after the live split; memory is allocated as in the image. Looked at from outside every 5 s; the first half of the
 time does not count. A drift is the mean of the last quarter less that of the first. `make soak` plays it, writes this
 page, and fails where a limit is broken.
 
