@@ -127,3 +127,9 @@ class TestAtTheStart:
     def test_watched_routes_are_named(self) -> None:
         ((message, _),) = self.begin(100.0, gates=GATES)
         assert "GET /: success rate: no requests before the rollout" in message
+
+
+def test_nothing_is_foretold_of_a_threshold_of_whose_traffic_nothing_is_known() -> None:
+    expected = found({SERVICE: 100}, evidence={"mode": "Threshold"})
+    assert "rolls back a good release with probability about" in expected[SERVICE].expected
+    assert not expected[BUSY].expected
