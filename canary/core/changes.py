@@ -81,7 +81,7 @@ def _changed_gates(facts: Facts, found: tuple[Gate, ...], followed: CanarySpec |
 
 
 def _asks(gate: Gate) -> tuple[object, ...]:
-    return gate.promise, gate.limit, gate.failures_slow
+    return gate.promise, gate.limit, gate.failures_slow, gate.rule
 
 
 def _new_baseline(facts: Facts) -> Facts:

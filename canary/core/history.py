@@ -26,6 +26,12 @@ from canary.core.status import CanaryStatus
 
 WINDOW = timedelta(minutes=30)
 TICK = timedelta(seconds=10)
+CEILING = 0.2
+"""The greatest correlation that is believed: it covers 2 % of ticks with a fifth of failures, and failures in
+clusters of 20 (statistics.md §5.5, R3 and R5b). One crash of a pod would show 0.4, with which nothing passes in time.
+"""
+PAIR = 2
+"""Requests of a cell that tell whether they fail together."""
 
 Cell: TypeAlias = tuple[float, float]
 """Requests and failures of one tick."""
@@ -82,7 +88,8 @@ class Ticks:
             lately.requests += requests
             lately.failures += failures
             lately.ticks.append((requests, failures))
-            lately.cells += [its.failing(gate, Version.STABLE) for counts in parts for its in counts.pods.values()]
+            cells = (its.failing(gate, Version.STABLE) for counts in parts for its in counts.pods.values())
+            lately.cells += [cell for cell in cells if cell[0] >= PAIR]
         self._cut |= {(place, bound) for counts in parts for _, place, bound in counts.fast}
 
     def demand(self, seconds: float) -> dict[str, Demand]:
@@ -140,8 +147,8 @@ def correlation(ticks: Sequence[Cell], cells: Sequence[Cell]) -> float | None:
 
     A burst of one pod is what a canary of one pod would be condemned for, and the side's sum would thin it out.
     """
-    if sum(n >= 2 for n, _ in ticks) < FEWEST_CELLS:  # noqa: PLR2004 - one request is no pair
+    if sum(n >= PAIR for n, _ in ticks) < FEWEST_CELLS:
         return None
     found = icc_moment(cells)
     found = icc_moment(ticks) if found is None else found
-    return None if found is None else max(FLOOR, found)
+    return None if found is None else min(CEILING, max(FLOOR, found))

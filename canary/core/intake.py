@@ -19,6 +19,7 @@ from canary.core.counts import SERVICE, Counts, Revisions, Version, What, at_cli
 from canary.core.decision import Notice
 from canary.core.edges import ENOUGH, Edge, choose
 from canary.core.expectation import told
+from canary.core.exposure import Traffic
 from canary.core.facts import Facts
 from canary.core.gates import PROXY_BOUNDS, Gate, gates, unmeasured
 from canary.core.history import WINDOW, armed_gates
@@ -40,6 +41,7 @@ from canary.core.status import Phase, Reason
 
 STALE = 2.5  # scrape intervals after which a sample says nothing about now
 AWAY = 60.0  # seconds for which clients may be unseen before the service is counted at its servers
+EXPECTED = 7.0  # canary requests: that none of so many came is chance once in a thousand times
 SILENT = 6  # intervals without canary requests before that is worth saying
 
 
@@ -269,4 +271,8 @@ def _no_traffic(facts: Facts, counts: Counts) -> tuple[Reason, str] | None:
     sent = f"no request reached the canary at {facts.status.weight}m in {facts.rollout.silent} intervals"
     if counts.of(Version.STABLE, SERVICE, What.SENT) == 0:
         return Reason.NO_TRAFFIC, f"{sent}, nor stable in this one"
+    traffic = facts.status.book.traffic.get(SERVICE, Traffic())
+    seconds = facts.rollout.silent * facts.spec.interval.total_seconds()
+    if traffic.rps * seconds * facts.status.weight / FULL < EXPECTED:
+        return None
     return Reason.NO_TRAFFIC, f"{sent}; clients without the mesh, or with a cached profile, do not obey the split"

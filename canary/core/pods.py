@@ -24,14 +24,15 @@ FEW = 5  # failures below which it is none
 
 def with_interval(before: Pods, gates: Iterable[Gate], counts: Counts) -> Pods:
     """Add an interval's counts."""
-    after = dict(before)
+    after: dict[tuple[str, Version], dict[str, Cell]] = {at: dict(its) for at, its in before.items()}
     for gate in gates:
         for (version, pod), its in counts.pods.items():
             requests, failures = its.failing(gate, version)
-            now = dict(after.get((gate.name, version), {}))
-            if requests > 0 and (pod in now or len(now) < MOST_PODS):
+            if requests > 0:
+                now = after.setdefault((gate.name, version), {})
                 n, f = now.get(pod, (0.0, 0.0))
-                after[gate.name, version] = {**now, pod: (n + requests, f + failures)}
+                if pod in now or len(now) < MOST_PODS:
+                    now[pod] = (n + requests, f + failures)
     return after
 
 

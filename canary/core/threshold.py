@@ -4,6 +4,7 @@
 which no limit on errors promises: statistics.md §6. Pure numbers.
 """
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from canary.core.spec import Threshold
 
 NEGLIGIBLE = 1e-9  # a probability that is left out of sums
 MOST = 4000.0  # failures that are followed; so many tell the rate from its limit, or none ever will
+FOLLOWED = 60  # intervals: default steps and their bake; each takes milliseconds of the loop that renews the lease
 SURELY = 1e-9  # what a share of requests may exceed a limit by, in floating point, without being over it
 
 
@@ -74,11 +76,11 @@ def chance(rule: Threshold, limit: float, failing: float, intervals: Iterable[fl
 
     `intervals` are the canary's requests in each interval of the rollout. Exact for the binomial, by following the
     joint distribution of the failures so far and of the checks that failed in a row, as far as MOST failures in one
-    count.
+    count, and for the first FOLLOWED intervals: later ones only add to it.
     """
     states: dict[tuple[int, int], float] = {(0, 0): 1.0}
     seen, rolled_back = Checks(), 0.0
-    for expected in intervals:
+    for expected in itertools.islice(intervals, FOLLOWED):
         if failing * seen.requests > MOST and seen.intervals > rule.failures:
             break
         requests = round(expected)

@@ -81,6 +81,10 @@ def waits_for(facts: Facts) -> str:
         lacks.append(f"canary requests, {book.answered:.0f} of {following.answers} answered")
     if rollout.step >= 0 and not calm(facts):
         lacks.append("evidence on the release's side")
+    if judgement.unsettled is not None:
+        lacks.append(judgement.unsettled[1])
+    if judgement.hanging:
+        lacks.append(judgement.hanging)
     if at_bridge(facts) and facts.status.phase is Phase.PROGRESSING and not passed(facts):
         lacks.append(_waits_for_pass(facts))
     if facts.status.phase is Phase.BAKING and rollout.baked < facts.spec.bake:

@@ -40,6 +40,9 @@ GLANCE = 5.0  # seconds that a tick waits for the past
 PIECE = 61  # readings of the past that are asked for at a time: ten minutes and where they begin
 MOST_SCOPES = 200  # Canaries in one query: its text stays under Prometheus' limits
 
+STANDS = 30.0  # seconds for which what was read of the past, or why it was not, is not asked for again
+ASIDE = 2  # queries at a time of users and of the past: a slow one must not keep the counters of all waiting
+
 Shared: TypeAlias = dict[promql.Owner, list[Series]]
 
 
@@ -60,8 +63,9 @@ class Readings:
         self._metrics, self._clock, self._queried = metrics, clock, queried
         self._window = LOOKBACK * scrape
         self._batch: _Batch | None = None
-        self._histories: dict[ReadHistory, asyncio.Task[History]] = {}
-        self._looking_back = asyncio.Lock()  # one after the other, so that readings of now need not wait
+        self._histories: dict[ReadHistory, tuple[float, asyncio.Task[History]]] = {}  # and since when
+        self._looking_back = asyncio.Lock()  # one after the other
+        self._aside = asyncio.Semaphore(ASIDE)
         self._offset = 0.0
         self._synced = float("-inf")
 
@@ -88,17 +92,20 @@ class Readings:
         It is waited for `patience` seconds, in a tick not for long: what was begun goes on, and the next one to ask
         joins. Raises MetricsUnreachable.
         """
-        reading = self._histories.get(question)
-        if reading is None:
-            ended = [asked for asked, task in self._histories.items() if task.done()]
-            for asked in ended:  # nobody came for them
-                del self._histories[asked]
-            reading = self._histories[question] = asyncio.create_task(self._history(question))
+        now = self._clock.monotonic()
+        self._histories = {
+            asked: (begun, task)
+            for asked, (begun, task) in self._histories.items()
+            if not task.done() or now < begun + STANDS
+        }
+        if question not in self._histories:
+            reading = asyncio.create_task(self._history(question))
             reading.add_done_callback(_noted)
+            self._histories[question] = (now, reading)
+        _, reading = self._histories[question]
         done, _ = await asyncio.wait([reading], timeout=patience)
         if not done:
             raise MetricsUnreachable(f"the past {question.window} is still being read after {patience:g} s")
-        self._histories.pop(question, None)
         return reading.result()
 
     async def bounds(self, question: FindBounds) -> Bounds:
@@ -117,7 +124,8 @@ class Readings:
             for begin in range(0, len(moments), PIECE):
                 piece = moments[begin : begin + PIECE]
                 reach = timedelta(seconds=piece[-1] - piece[0]) + self._window
-                series = own(await self._families([scope], piece[-1], reach), scope)
+                async with self._aside:
+                    series = own(await self._families([scope], piece[-1], reach), scope)
                 for at in piece:
                     past.take(at, until(series, at, self._window))
                     await asyncio.sleep(0)
@@ -125,7 +133,8 @@ class Readings:
 
     async def numbers(self, question: RunQuery) -> Numbers:
         """Evaluate a query of the user's, now. Raises MetricsUnreachable."""
-        found = await self._metrics.query(question.promql, None)
+        async with self._aside:
+            found = await self._metrics.query(question.promql, None)
         return Numbers(numbers=tuple(value for series in found for _, value in series.samples))
 
     async def _run(self, scopes: Collection[Scope]) -> Mapping[Scope, Reading]:

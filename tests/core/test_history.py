@@ -13,7 +13,7 @@ from canary.core.counters import Series
 from canary.core.demand import Demand
 from canary.core.eprocess import FLOOR
 from canary.core.gates import gates
-from canary.core.history import Past, armed_gates, correlation
+from canary.core.history import CEILING, Past, armed_gates, correlation
 from canary.core.intake import scope_for
 from canary.core.record import parse_status, render_status
 from canary.core.statistics import icc_moment
@@ -67,10 +67,13 @@ class TestCorrelation:
         assert correlation(EVEN, EVEN) == FLOOR
 
     def test_is_that_of_a_pod_where_pods_have_the_traffic(self) -> None:
-        pods = [(25.0, 25.0 if tick % 10 == 0 and pod == 0 else 0.0) for tick in range(60) for pod in range(4)]
-        side = [(100.0, 25.0 if tick % 10 == 0 else 0.0) for tick in range(60)]
-        assert correlation(side, pods) == pytest.approx(1.0)
-        assert correlation(side, [(1.0, 0.0)] * 240) == icc_moment(side)
+        pods = [(25.0, 3.0 if tick % 10 == 0 and pod == 0 else 0.0) for tick in range(60) for pod in range(4)]
+        side = [(100.0, 3.0 if tick % 10 == 0 else 0.0) for tick in range(60)]
+        assert correlation(side, pods) == icc_moment(pods)
+        assert correlation(side, [(1.0, 0.0)] * 240) == icc_moment(side) != icc_moment(pods)
+
+    def test_has_a_ceiling(self) -> None:
+        assert correlation(EVEN, [(100.0, 100.0 if tick == 7 else 0.0) for tick in range(240)]) == CEILING
 
     def test_wants_twenty_ticks_however_many_pods_there_are(self) -> None:
         assert correlation(BURSTS[:10], BURSTS) is None
@@ -98,7 +101,7 @@ class TestPast:
         read(past, 60, failing="s1-1")
         found = past.demand()[JUDGED]
         assert (found.rps, found.failure) == pytest.approx((10, 0.05))
-        assert found.icc == pytest.approx(1.0)
+        assert found.icc == CEILING, "it is 1, but with that nothing would pass in time"
 
     def test_knows_no_gate_that_had_no_requests(self) -> None:
         past = a_past()

@@ -270,6 +270,10 @@ class TestSilence:
     def test_checkpoints_a_time_at_which_there_were_counters(self) -> None:
         assert tick(a_snapshot(), reading=a_reading({})).status.book.at == SCRAPED
 
+    def test_of_a_few_users_is_chance(self) -> None:
+        idle = a_snapshot(a_status(Phase.PROGRESSING, 4, silent=5))
+        assert tick(idle, reading=a_reading(since(s1=Load(sent=100)))).status.reason is not Reason.NO_TRAFFIC
+
     @pytest.mark.parametrize(
         ("on_stable", "says"),
         [

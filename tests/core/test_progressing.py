@@ -7,8 +7,10 @@ import pytest
 
 from canary.core.counts import Counts
 from canary.core.decision import Decision, Scale
+from canary.core.ranges import Checked
 from canary.core.snapshot import Snapshot, Wiring
 from canary.core.status import Outcome, Phase, Reason
+from canary.core.unanswered import OpenRequests
 from tests.build import (
     CALM,
     DOWN,
@@ -32,6 +34,7 @@ from tests.build import (
     tick,
     with_hook,
 )
+from tests.canaries import a_query
 from tests.load import Load
 
 LATE = timedelta(minutes=30)
@@ -256,6 +259,16 @@ class TestTheDeadline:
     def test_that_passes_in_an_outage_says_so(self) -> None:
         decided = tick(self.overdue("Rollback"), reading=DOWN)
         assert "no decision within 30m at 100m: waiting for readings (connection refused)" in decided.status.message
+
+    def test_that_passes_while_a_query_or_requests_hold_says_so(self) -> None:
+        spec = {"gates": {"successRate": {"min": "99%"}, "unanswered": "Hold", "queries": [a_query()]}}
+        hangs = {"": OpenRequests(open_time=0.01, requests=900, excess=200, in_a_row=3)}
+        seen = at_step(100, spent=LATE)
+        book = replace(seen.status.book, open=hangs, queries={"depth": Checked(trouble="refused")})
+        looked = a_snapshot(replace(seen.status, book=book), spec=spec)
+        said = tick(replace(looked, elapsed=SECONDS)).status.message
+        assert "query 'depth' has no number: refused" in said
+        assert "200 requests to the canary are still without an answer" in said
 
     def test_holds_and_says_so_again_after_each_stepTimeout(self) -> None:  # noqa: N802 - the field's name
         seen = self.overdue("Hold")

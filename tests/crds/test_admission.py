@@ -75,7 +75,7 @@ async def test_the_api_server_takes_every_good_canary(api: Api, obj: dict[str, o
 
 @on_a_real_api_server
 @pytest.mark.controlplane
-@pytest.mark.parametrize(("obj", "field", "says"), BAD)
+@pytest.mark.parametrize(("obj", "field", "says"), [bad for bad in BAD if bad.id != "min is NaN"])  # no JSON
 async def test_the_api_server_refuses_what_the_parser_refuses(
     api: Api, obj: dict[str, object], field: str, says: str
 ) -> None:

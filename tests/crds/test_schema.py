@@ -110,9 +110,15 @@ KINDS: dict[str, re.Pattern[str]] = {
 }
 
 
-@pytest.mark.parametrize("path", cases(path for path, node in NODES.items() if "pattern" in node and path[-1] != "0"))
+@pytest.mark.parametrize("path", cases(path for path, node in NODES.items() if "pattern" in node and path[-1] in KINDS))
 def test_it_has_the_patterns_of_the_parser(path: tuple[str, ...]) -> None:
     assert NODES[path]["pattern"] == f"^{KINDS[path[-1]].pattern}$"
+
+
+def test_a_query_may_name_what_the_parser_fills_in() -> None:
+    pattern = re.compile(str(NODES["spec", "gates", "queries", "0", "query"]["pattern"]))
+    assert all(pattern.search(f"x{{a='{{{{ {name} }}}}'}}[1m]") for name in querying.VARIABLES)
+    assert not pattern.search("x{a='{{pod}}'}")
 
 
 @pytest.mark.parametrize("path", cases(path for path, node in NODES.items() if node["type"] == "string"))

@@ -15,7 +15,7 @@ from canary.core.history import WINDOW
 from canary.core.questions import Bounds, FindBounds, History, ReadCounters, ReadHistory, Reading, Scope
 from canary.core.spec import Side
 from canary.errors import MetricsUnreachable
-from canary.runtime.readings import GATHER, GLANCE, MOST_SCOPES, PIECE, RESYNC, SETTLE, Readings
+from canary.runtime.readings import GATHER, GLANCE, MOST_SCOPES, PIECE, RESYNC, SETTLE, STANDS, Readings
 from tests.runtime.virtual import VirtualClock, pass_time
 from tests.runtime.world import PROMETHEUS, SCRAPE, Prometheus, a_spec
 
@@ -254,11 +254,15 @@ class TestHistory:
         assert await readings.history(a_history()) == History(demand={})
         assert len(prometheus.asked) == asked == 4 * math.ceil(181 / PIECE)
 
-    async def test_a_look_that_failed_is_begun_anew(self, readings: Readings, prometheus: Prometheus) -> None:
+    async def test_a_look_that_failed_is_begun_anew_after_a_while(
+        self, readings: Readings, prometheus: Prometheus
+    ) -> None:
         prometheus.errors[""] = MetricsUnreachable("it is down")
-        with pytest.raises(MetricsUnreachable, match="it is down"):
-            await readings.history(a_history())
-        del prometheus.errors[""]
+        for _ in range(2):
+            with pytest.raises(MetricsUnreachable, match="it is down"):
+                await readings.history(a_history())
+            prometheus.errors.clear()
+        await pass_time(STANDS + 1)
         assert await readings.history(a_history()) == History(demand={})
 
     async def test_what_nobody_came_for_is_dropped(self, readings: Readings, prometheus: Prometheus) -> None:
