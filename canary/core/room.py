@@ -37,7 +37,7 @@ def _bytes(place: Place) -> int:
         split = int(over != within)  # PASS has evidence of its own then
     if isinstance(place.latency, Slowdown):
         label, edges = BESIDE, 2 * len(TAILS)
-    route = len(json.dumps(place.route or "service", ensure_ascii=False).encode())
+    route = len(json.dumps(place.route or "service", ensure_ascii=False).encode(errors="surrogatepass"))
     evidence = (gates + split) * (route + label + NUMBERS * NUMBER - WHOLE)
     counted = gates * (2 * (route + label) + 6 * NUMBER)  # four raw numbers, two effective ones
     entries = (2 + bool(edges)) * (route + ENTRY) + (7 + edges) * NUMBER  # open requests, traffic, edges
