@@ -4,7 +4,6 @@
 which no limit on errors promises: statistics.md §6. Pure numbers.
 """
 
-import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -80,7 +79,7 @@ def chance(rule: Threshold, limit: float, failing: float, intervals: Iterable[fl
     """
     states: dict[tuple[int, int], float] = {(0, 0): 1.0}
     seen, rolled_back = Checks(), 0.0
-    for expected in itertools.islice(intervals, FOLLOWED):
+    for _, expected in zip(range(FOLLOWED), intervals, strict=False):
         if failing * seen.requests > MOST and seen.intervals > rule.failures:
             break
         requests = round(expected)

@@ -9,6 +9,7 @@ import pytest
 from canary.cli.demand import measured
 from canary.core.counters import Series
 from canary.core.demand import Demand
+from canary.core.history import CEILING
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
@@ -112,7 +113,7 @@ async def test_the_gates_carry_what_the_past_tells_of_bursts() -> None:
     readings = Readings(History(bursts), VirtualClock(), SCRAPE)
     (gate, _), found = await measured(readings, SPEC, SHOP, TEN)
     assert gate.promise.icc == found["service: success rate"].icc
-    assert 0.3 < gate.promise.icc < 0.6
+    assert gate.promise.icc == CEILING, "half the requests of every tenth tick"
 
 
 async def test_routes_are_counted_at_the_servers_and_one_without_requests_has_no_demand() -> None:
