@@ -13,7 +13,7 @@ from canary.core.lenient import as_mappings, as_text, at
 
 HIDDEN: Final = "http://hidden.invalid"
 """Stands for an address. It is one that nothing answers: a gate whose own is no longer known holds."""
-
+QUOTED: Final = 10  # levels of a value that a problem quotes
 
 _ADDRESS: Final = re.compile(r"((?:\w+:)?(?://)?)(?:.*@)?([^/?#]*)(.*)", re.DOTALL)
 """Scheme, host, and the rest of what should be an address and may be none."""
@@ -37,12 +37,14 @@ def with_urls(spec: Mapping[str, object], now: Mapping[str, object]) -> Mapping[
     return _with_webhooks(spec, found)
 
 
-def discreet(value: object, key: str = "") -> object:
-    """Leave of each address in a value that a problem quotes its host."""
+def discreet(value: object, key: str = "", levels: int = QUOTED) -> object:
+    """Leave of each address in a value that a problem quotes its host; of what is nested deeper than that, nothing."""
+    if isinstance(value, Mapping | list) and not levels:
+        return "…"
     if isinstance(value, Mapping):
-        return {name: discreet(inner, str(name)) for name, inner in value.items()}
+        return {name: discreet(inner, str(name), levels - 1) for name, inner in value.items()}
     if isinstance(value, list):
-        return [discreet(inner, key) for inner in value]
+        return [discreet(inner, key, levels - 1) for inner in value]
     if key != "url" or not isinstance(value, str):
         return value
     found = _ADDRESS.fullmatch(value)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from canary.core.discretion import HIDDEN, with_urls, without_urls
+from canary.core.discretion import HIDDEN, QUOTED, discreet, with_urls, without_urls
 from canary.core.manifest import as_object, last_valid, parse_spec
 from canary.core.record import parse_status, render_status
 from canary.core.status import Phase, Reason
@@ -100,3 +100,10 @@ def test_no_problem_quotes_an_address(gates: object) -> None:
     with pytest.raises(InvalidSpec) as found:
         parse_spec(as_object(a_raw_spec(gates=gates)))
     assert "hunter2" not in str(found.value)
+
+
+def test_of_what_is_nested_deeply_a_problem_quotes_the_outside() -> None:
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+    assert str(discreet(deep)) == "[" * QUOTED + "'…'" + "]" * QUOTED
