@@ -14,24 +14,37 @@ from pathlib import Path
 
 def audit(lock: str, *options: str) -> int:
     """Audit a lock; options are pip-audit's."""
+    answered = []
+    for pins in _files(lock):
+        ran = _asked(pins, options)
+        try:
+            answered += json.loads(ran.stdout)["dependencies"]
+        except ValueError:
+            why = ran.stderr.strip().splitlines() or ["no answer"]
+            return _say(0, f"not audited: index unreachable ({why[-1][:200]})")
+    return _judge(answered)
+
+
+def _asked(pins: dict[str, str], options: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pinned:
-        pinned.write("".join(f"{package['name']}=={package['version']}\n" for package in _pinned(lock)))
+        pinned.write("".join(f"{name}=={version}\n" for name, version in pins.items()))
         pinned.flush()
         quiet = ("--progress-spinner", "off", "--desc", "off", "--format", "json")
         command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", *quiet]
         command += ["--requirement", pinned.name, *options]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
-    try:
-        answered = json.loads(ran.stdout)["dependencies"]
-    except ValueError:
-        why = ran.stderr.strip().splitlines() or ["no answer"]
-        return _say(0, f"not audited: index unreachable ({why[-1][:200]})")
-    return _judge(answered)
+        return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
 
 
-def _pinned(lock: str) -> list[dict[str, str]]:
-    packages = tomllib.loads(Path(lock).read_text())["package"]
-    return [package for package in packages if "registry" in package["source"]]
+def _files(lock: str) -> list[dict[str, str]]:
+    """Sort the pins into files that name each package once: a lock may pin another version for another Python."""
+    files: list[dict[str, str]] = []
+    for package in tomllib.loads(Path(lock).read_text())["package"]:
+        if "registry" in package["source"]:
+            free = next((pins for pins in files if package["name"] not in pins), None)
+            if free is None:
+                files.append(free := {})
+            free[package["name"]] = package["version"]
+    return files
 
 
 def _judge(packages: list[dict[str, list[dict[str, str]]]]) -> int:

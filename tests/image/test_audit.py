@@ -25,6 +25,10 @@ name = "good"
 version = "2.0"
 source = { registry = "https://pypi.org/simple" }
 [[package]]
+name = "good"
+version = "1.9"
+source = { registry = "https://pypi.org/simple" }
+[[package]]
 name = "ours"
 version = "3.0"
 source = { editable = "." }
@@ -70,12 +74,12 @@ def test_a_known_vulnerability_fails_and_is_named(tmp_path: Path) -> None:
     with osv("bad") as url:
         code, said = audit(tmp_path, url)
     assert code == 1
-    assert said == ["bad 1.0: PYSEC-1, mended in 1.1", "2 of 2 packages audited, 1 known vulnerabilities"]
+    assert said == ["bad 1.0: PYSEC-1, mended in 1.1", "3 of 3 packages audited, 1 known vulnerabilities"]
 
 
 def test_a_lock_without_one_passes(tmp_path: Path) -> None:
     with osv("another") as url:
-        assert audit(tmp_path, url) == (0, ["2 of 2 packages audited, 0 known vulnerabilities"])
+        assert audit(tmp_path, url) == (0, ["3 of 3 packages audited, 0 known vulnerabilities"])
 
 
 def test_an_index_out_of_reach_is_no_clean_bill(tmp_path: Path) -> None:
