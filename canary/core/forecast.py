@@ -1,7 +1,8 @@
 """How long the evidence will take at today's traffic, and what a regression costs until it is caught. Before a rollout.
 
 Wald's approximation: evidence grows by its mean per tick, along the schedule of the steps or of the ramp, until it is
-enough. Typical values, of which the 90th percentile is about twice. Called by `canary forecast`.
+enough. Typical values, of which the 90th percentile is about twice. Called by `expectation` when
+a rollout begins, and by `canary forecast`.
 """
 
 import math

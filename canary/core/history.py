@@ -21,7 +21,7 @@ from canary.core.expectation import expecting
 from canary.core.gates import Gate, Metric, gates
 from canary.core.questions import Scope
 from canary.core.spec import CanarySpec
-from canary.core.statistics import FEWEST_CELLS, icc_moment
+from canary.core.statistics import FEWEST_CELLS, PAIR, icc_moment
 from canary.core.status import CanaryStatus
 
 WINDOW = timedelta(minutes=30)
@@ -30,8 +30,6 @@ CEILING = 0.2
 """The greatest correlation that is believed: it covers 2 % of ticks with a fifth of failures, and failures in
 clusters of 20 (statistics.md §5.5, R3 and R5b). One crash of a pod would show 0.4, with which nothing passes in time.
 """
-PAIR = 2
-"""Requests of a cell that tell whether they fail together."""
 
 Cell: TypeAlias = tuple[float, float]
 """Requests and failures of one tick."""

@@ -1,6 +1,6 @@
 """The mathematics of the gates: factors of evidence, and what may be done with them. Floats in, floats out.
 
-`core.eprocess` multiplies the factors up, tick by tick; `core.evidence` merges the results over gates. Nothing here
+`core.eprocess` multiplies the factors up, tick by tick; `core.judgement` merges the results over gates. Nothing here
 knows of gates, routes or time.
 
 Theory of operation. An *e-process* is a capital that starts at 1 and, as long as its null hypothesis holds, never
@@ -41,6 +41,8 @@ SHRINK = (0.0, 0.1, 0.35, 0.7)
 SHRINK_PRIOR = (0.4, 0.3, 0.2, 0.1)
 RATIO = (0.02, 0.2, 0.5, 0.8, 0.92)
 """Alternatives of "good enough", relative: what one canary failure multiplies the capital by."""
+PAIR = 2
+"""Requests of a cell that tell whether they fail together."""
 FEWEST_CELLS = 20
 FEWEST_FAILURES = 5
 
@@ -59,7 +61,7 @@ def icc_moment(cells: Iterable[tuple[float, float]]) -> float | None:
     The moment estimate of the analysis of variance (Donner 1986): 0 for independent requests, 1 where a cell fails as a
     whole or not at all. None where too little is known: 20 cells with two requests and 5 failures are the least.
     """
-    told = [(n, f) for n, f in cells if n >= 2]  # noqa: PLR2004 - one request is no pair
+    told = [(n, f) for n, f in cells if n >= PAIR]
     requests, failures = sum(n for n, _ in told), sum(f for _, f in told)
     if len(told) < FEWEST_CELLS or failures < FEWEST_FAILURES or failures == requests:
         return None

@@ -4,10 +4,8 @@ Named and sized as the targets name them. The rough ones break what a theorem wo
 that come in groups, a late scrape, drift. Called by `targets` and `calibration`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
-from types import MappingProxyType
 from typing import Final
 
 from canary.core.counts import SERVICE, Version, What
@@ -141,21 +139,6 @@ def rough(rps: float) -> list[World]:
         World(name=f"{name} at {rps:g} rps", scenario=scenario, icc=None, shifts=name in ("R1", "R6"))
         for name, scenario in scenarios.items()
     ]
-
-
-ROUGH: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "R1": "an incident of both sides, 10 % for 2 minutes",
-        "R2": "bursts of both sides, 2 % of ticks at 20 %",
-        "R3": "bursts of each side alone, 2 % of ticks at 20 %",
-        "R4": "each side's rate wobbles by its mean from tick to tick",
-        "R5": "failures come five at once",
-        "R5b": "failures come twenty at once",
-        "R6": "R1, with the canary's counters 10 s late",
-        "R7": "both sides at 2 % all the time",
-        "R8": "both sides drift from 0.1 % to 3 % in ten minutes",
-    }
-)
 
 
 def held(rps: float) -> list[World]:

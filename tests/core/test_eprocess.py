@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import runpy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,17 +46,9 @@ class Frozen(Case):
     told: Told
 
 
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "gates.py"
 FROZEN: list[Frozen] = json.loads((Path(__file__).parent / "data" / "evidence.json").read_text())
 PROMISE = Promise(p0=0.01, p_bad=0.02, delta=0.001)
 ROUNDING = 1e-9
-
-
-@pytest.fixture(scope="module")
-def reference() -> SimpleNamespace:
-    if not REFERENCE.exists():
-        pytest.skip("the reference implementation is not beside this repository; its frozen outputs are tested anyway")
-    return SimpleNamespace(**runpy.run_path(str(REFERENCE)))
 
 
 def promised(values: dict[str, float]) -> Promise:

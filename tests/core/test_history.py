@@ -1,9 +1,7 @@
 """What stable's past tells: how much traffic, how much of it fails, and whether it fails in bursts."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -21,7 +19,6 @@ from canary.core.status import Phase
 from tests.build import JUDGED, a_spec, a_status
 from tests.load import SCRAPED, Load, at_client, at_server
 
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "gates.py"
 EVEN = [(100.0, 1.0)] * 60
 BURSTS = [(100.0, 50.0 if tick % 10 == 0 else 0.0) for tick in range(60)]
 PODS = st.lists(st.tuples(st.integers(0, 500), st.floats(0, 1)), max_size=80).map(
@@ -29,21 +26,9 @@ PODS = st.lists(st.tuples(st.integers(0, 500), st.floats(0, 1)), max_size=80).ma
 )
 
 
-@pytest.fixture(scope="module")
-def reference() -> ModuleType:
-    if not REFERENCE.exists():
-        pytest.skip("the reference implementation is not beside this repository")
-    spec = importlib.util.spec_from_file_location("reference_gates", REFERENCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class TestCorrelation:
     @given(cells=PODS)
-    def test_equals_the_reference(self, reference: ModuleType, cells: list[tuple[float, float]]) -> None:
+    def test_equals_the_reference(self, reference: SimpleNamespace, cells: list[tuple[float, float]]) -> None:
         found, wanted = icc_moment(cells), reference.icc_moment(cells)
         assert found == (None if wanted is None else pytest.approx(wanted, abs=1e-9))
 

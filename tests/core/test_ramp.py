@@ -1,9 +1,7 @@
 """Weights sized by risk: equal to the reference, never more than the risk allows."""
 
-import importlib.util
 from datetime import timedelta
-from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,7 +10,6 @@ from hypothesis import strategies as st
 from canary.core.ramp import bearable, excess_of, first_weight, next_weight, reaction
 from canary.core.statistics import ucb
 
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "gates.py"
 SECONDS = timedelta(seconds=1)
 REACT = 25.0
 
@@ -23,27 +20,15 @@ requests = st.floats(0.0, 1e6)
 rates = st.floats(0.0, 0.5)
 
 
-@pytest.fixture(scope="module")
-def reference() -> ModuleType:
-    if not REFERENCE.exists():
-        pytest.skip("the reference implementation is not beside this repository")
-    spec = importlib.util.spec_from_file_location("reference_gates", REFERENCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @given(rps=traffic, budget=budgets)
-def test_the_first_weight_is_the_reference_s(reference: ModuleType, rps: float, budget: int) -> None:
+def test_the_first_weight_is_the_reference_s(reference: SimpleNamespace, rps: float, budget: int) -> None:
     own = first_weight(bearable(rps, REACT, budget))
     assert own / 1000 == pytest.approx(reference.next_weight(0, rps, 0, 0, 0, budget), abs=1e-9)
 
 
 @given(weight=weights, rps=traffic, counted=st.tuples(requests, rates), stable=rates, budget=budgets)
 def test_the_next_weight_is_the_reference_s(
-    reference: ModuleType, *, weight: int, rps: float, counted: tuple[float, float], stable: float, budget: int
+    reference: SimpleNamespace, *, weight: int, rps: float, counted: tuple[float, float], stable: float, budget: int
 ) -> None:
     n, f = counted[0], counted[0] * counted[1]
     own = next_weight(weight, bearable(rps, REACT, budget, excess_of(ucb(n, f), stable)))

@@ -3,8 +3,6 @@
 import json
 import math
 import random
-import runpy
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeAlias
 
@@ -15,7 +13,6 @@ from hypothesis import strategies as st
 from canary.core.eprocess import BAKE
 from canary.core.unanswered import OpenRequests, Standing, too_many, unanswered_excess
 
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "gates.py"
 P_BAD = 0.02
 
 
@@ -52,14 +49,15 @@ class TestExcess:
     ) -> None:
         assert unanswered_excess(open_canary, rate, open_time) == pytest.approx(excess)
 
-    @given(st.floats(0, 1e6), st.floats(0, 1e4), st.floats(0, 60), st.floats(0, 1e6))
-    def test_is_the_reference_s(self, open_canary: float, rate: float, open_time: float, requests: float) -> None:
-        if not REFERENCE.exists():
-            pytest.skip("the reference implementation is not beside this repository")
-        gates = SimpleNamespace(**runpy.run_path(str(REFERENCE)))
+    @given(
+        open_canary=st.floats(0, 1e6), rate=st.floats(0, 1e4), open_time=st.floats(0, 60), requests=st.floats(0, 1e6)
+    )
+    def test_is_the_reference_s(
+        self, reference: SimpleNamespace, open_canary: float, rate: float, open_time: float, requests: float
+    ) -> None:
         excess = unanswered_excess(open_canary, rate, open_time)
-        assert excess == gates.unanswered_excess(open_canary, rate, open_time)
-        assert too_many(excess, requests, P_BAD) is gates.hung(excess, requests, P_BAD)
+        assert excess == reference.unanswered_excess(open_canary, rate, open_time)
+        assert too_many(excess, requests, P_BAD) is reference.hung(excess, requests, P_BAD)
 
     @pytest.mark.parametrize(
         ("excess", "requests", "expected"),
