@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -72,3 +72,17 @@ def _until_ready(url: str) -> None:
             pass
         time.sleep(0.1)
     raise TimeoutError(f"the Prometheus at {url} is not ready after 30 s")
+
+
+def backfill(home: Path, series: Iterable[Iterable[str]]) -> Path:
+    """Write lines of OpenMetrics, each series' together, into the storage of one to come, or skip the test."""
+    source, storage = home / "past.om", home / "data"
+    with source.open("w", encoding="utf-8") as stream:
+        for lines in series:
+            stream.writelines(lines)
+        stream.write("# EOF\n")
+    command = [str(program("promtool")), "tsdb", "create-blocks-from", "openmetrics", str(source), str(storage)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    source.unlink()
+    assert made.returncode == 0, made.stderr
+    return storage

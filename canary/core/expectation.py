@@ -28,12 +28,9 @@ def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Dema
         return tuple(replace(gate, expected=_mistaken(spec, spec.threshold, gate, gates, demand)) for gate in gates)
     outlooks = {outlook.gate: outlook for outlook in forecast(spec, gates, demand)}
     places = {gate.place for gate in gates if gate.name in demand}
-    slow = {gate.place for gate in gates if gate.name in outlooks and outlooks[gate.name].quiet}
-    watched = {
-        gate.name
-        for gate in gates
-        if gate.place and _quiet(gate, outlooks.get(gate.name), heard=gate.place in places, slow=gate.place in slow)
-    }
+    silent = {gate.place for gate in gates if gate.metric is not Metric.SLOWDOWN} - places
+    slow = silent | {gate.place for gate in gates if gate.name in outlooks and outlooks[gate.name].quiet}
+    watched = {gate.name for gate in gates if gate.place and _quiet(outlooks.get(gate.name), slow=gate.place in slow)}
     seen = max((each.seconds for each in demand.values()), default=0.0)
     if len(watched) == len(gates) or seen < TELLING_PAST:
         watched = set()
@@ -67,14 +64,13 @@ def _percent(share: float) -> str:
     return "0.01% or less" if share <= 0.0001 else f"{100 * share:.2g}%" if share < 0.995 else "100%"  # noqa: PLR2004 - what rounds so
 
 
-def _quiet(gate: Gate, outlook: Outlook | None, *, heard: bool, slow: bool) -> bool:
-    """Tell whether a gate passes too late; one of whose place nothing was heard never does.
+def _quiet(outlook: Outlook | None, *, slow: bool) -> bool:
+    """Tell whether a gate passes too late.
 
-    Where a slowdown is measured is known only later: it is as quiet as another gate of its place.
+    One of which nothing is known is as quiet as the others of its place: where a slowdown is measured is known only
+    later, and of a few answers all may have failed, so that none was timed.
     """
-    if outlook is None and gate.metric is Metric.SLOWDOWN:
-        return slow
-    return not heard if outlook is None else outlook.quiet
+    return slow if outlook is None else outlook.quiet
 
 
 def _expected(outlook: Outlook | None, spec: CanarySpec, *, watched: bool) -> str:

@@ -1,11 +1,10 @@
 """A service's past as a Prometheus has it: releases, pods and what they answered, as OpenMetrics for `promtool`."""
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.prometheus import program
+from tests.prometheus import backfill
 
 BEGIN = 1_772_000_000.0 - 1_772_000_000.0 % 7200  # a block's
 SCRAPE = 10.0
@@ -55,19 +54,8 @@ def _labels(pods: Pods, pod: int) -> dict[str, str]:
 
 def stored(home: Path, pods: list[Pods], seconds: float = 3600.0) -> Path:
     """Write the past as a Prometheus' storage, or skip the test."""
-    promtool = program("promtool")
     series: dict[str, list[str]] = {}
     for labels, at, value in samples(pods, seconds):
         text = ",".join(f'{name}="{value_}"' for name, value_ in labels.items() if name != "__name__")
         series.setdefault(text, []).append(f"{labels['__name__']}{{{text}}} {value:g} {at:.3f}\n")
-    source, storage = home / "past.om", home / "data"
-    lines = [line for found in series.values() for line in found]
-    source.write_text("# TYPE response counter\n" + "".join(lines) + "# EOF\n")
-    made = subprocess.run(
-        [str(promtool), "tsdb", "create-blocks-from", "openmetrics", str(source), str(storage)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    return storage
+    return backfill(home, series.values())

@@ -55,6 +55,22 @@ def test_a_slowdown_is_as_quiet_as_the_rest_of_its_route(rps: float, *, waited_f
     assert expected["POST /: latency beside stable"].required is waited_for
 
 
+@pytest.mark.parametrize("latency", [{"p99": "500ms"}, {"slowdown": 2}], ids=["p99", "slowdown"])
+@pytest.mark.parametrize("demand", [{SERVICE: 100}, {SERVICE: 100, QUIET: 0.0005}], ids=["no request", "one"])
+def test_the_latency_of_a_route_of_which_nothing_was_timed_is_not_waited_for(
+    demand: dict[str, float], latency: dict[str, object]
+) -> None:
+    route = a_route("POST /", successRate={"min": "99%"}, latency=latency)
+    expected = found(demand, failure=1.0, gates={"successRate": {"min": "99%"}, "routes": [route]})
+    assert required(expected) == [SERVICE]
+
+
+def test_a_slowdown_alone_at_its_route_is_waited_for() -> None:
+    route = {"name": "POST /", "latency": {"slowdown": 2}}
+    expected = found({SERVICE: 100}, gates={"successRate": {"min": "99%"}, "routes": [route]})
+    assert required(expected) == [SERVICE, "POST /: latency beside stable"]
+
+
 @pytest.mark.parametrize(("seconds", "awaited"), [(299.0, [SERVICE, BUSY, QUIET]), (300.0, [SERVICE, BUSY])])
 def test_a_short_past_does_not_tell_which_routes_are_quiet(seconds: float, awaited: list[str]) -> None:
     spec = parse_spec(a_canary(gates=GATES))
