@@ -38,7 +38,7 @@ from canary.core.questions import (
     Unanswered,
 )
 from canary.core.snapshot import Key, Pod, Snapshot, Split, Wiring, Workload
-from canary.core.spec import FULL, CanarySpec, Weight
+from canary.core.spec import FULL, CanarySpec, Threshold, Weight
 from canary.core.status import CanaryStatus, Outcome, Past, Phase, Reason, Rollout
 from canary.errors import Problem
 from tests.load import BEFORE, BOUNDS, SCRAPED, Load, a_reading, read_before, since
@@ -222,12 +222,18 @@ def counts(
     return made
 
 
-def a_book(*intervals: Counts, weight: Weight = 100, of: Iterable[Gate] | None = None, **fields: object) -> Book:
+def a_book(
+    *intervals: Counts,
+    weight: Weight = 100,
+    of: Iterable[Gate] | None = None,
+    rule: Threshold | None = None,
+    **fields: object,
+) -> Book:
     """Keep a book over these intervals."""
     found = tuple(gates(a_spec(), ()) if of is None else of)
     book = Book(at=SCRAPED, manner=Manner(client=True, bounds=frozenset(), routes=False))
     for interval in intervals:
-        book = books.fold(book, found, interval, weight)
+        book = books.fold(book, found, interval, weight, rule)
     return replace(book, **fields)  # type: ignore[arg-type] # a table's own columns
 
 

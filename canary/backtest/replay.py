@@ -89,7 +89,7 @@ class Trial:
         if self._begun is None:
             self._before.add([counts])
             self._first = min(self._first, t - interval)
-        self._book = books.fold(self._book, self._gates, counts, weight)
+        self._book = books.fold(self._book, self._gates, counts, weight, self._spec.threshold)
         self._judgement = judge(self._book, self._gates, self._spec)
         self._last, self._ticks = t, self._ticks + 1
         early = self._lasted < EARLIEST_PASS.total_seconds()

@@ -41,8 +41,8 @@ from canary.core.spec import FULL, CanarySpec
 def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str, **given: Any) -> None:
     """Say for each gate of the Canary in FILE how long it takes to pass, and how soon a worse release is caught.
 
-    Typical values; one rollout in ten takes more than twice as long. A gate that cannot pass within a step's
-    stepTimeout is too quiet to be waited for.
+    Typical values; one rollout in ten takes more than twice as long. A route that would not pass within a step's
+    stepTimeout in one rollout of ten is too quiet to be waited for.
     """
     canary = only_canary(file)
     spec = parse_spec(canary.obj)
@@ -122,7 +122,8 @@ def _tell(spec: CanarySpec, outlooks: Sequence[Outlook], silent: Sequence[str]) 
     for outlook in outlooks:
         if outlook.quiet:
             timeout = show_duration(spec.step_timeout)
-            click.echo(f"{outlook.gate}: too quiet to pass within the stepTimeout of {timeout}.")
+            often = ", in one rollout of ten at least" if outlook.passing <= spec.step_timeout.total_seconds() else ""
+            click.echo(f"{outlook.gate}: too quiet to pass within the stepTimeout of {timeout}{often}.")
         told = _bursts(spec, outlook)
         if told:
             click.echo(f"{outlook.gate}: {told}.")

@@ -16,7 +16,7 @@ from canary.core.gates import Gate
 from canary.core.pods import Pods
 from canary.core.ranges import Checked
 from canary.core.share import Share
-from canary.core.spec import Weight
+from canary.core.spec import Threshold, Weight
 from canary.core.statistics import ODDS
 from canary.core.threshold import Checks, check
 from canary.core.unanswered import OpenRequests, Standing
@@ -87,8 +87,11 @@ class Book:
         return 0.0 if state is None else state.excess
 
 
-def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight) -> Book:
-    """Take in the increments of one interval that ended at `weight`; empty counts are an interval without a reading."""
+def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight, rule: Threshold | None = None) -> Book:
+    """Take in the increments of one interval that ended at `weight`; empty counts are an interval without a reading.
+
+    `rule` is what decides in mode Threshold.
+    """
     evidence, tallies, counted = dict(book.evidence), dict(book.tallies), dict(book.effective)
     compared, checks = False, dict(book.checks)
     for gate in gates:
@@ -102,8 +105,8 @@ def fold(book: Book, gates: Collection[Gate], counts: Counts, weight: Weight) ->
         tallies[gate.name] = _added(tallies.get(gate.name, Tally()), seen)
         n, f, icc = seen.canary_requests, seen.canary_failures, gate.promise.icc
         counted[gate.name] = effective(counted.get(gate.name, (0.0, 0.0)), n, f, icc)
-        if gate.rule is not None and weight > 0:
-            checks[gate.name] = check(gate.rule, gate.promise.p0, checks.get(gate.name, Checks()), n, f)
+        if rule is not None and weight > 0:
+            checks[gate.name] = check(rule, gate.promise.p0, checks.get(gate.name, Checks()), n, f)
     return replace(
         book,
         evidence=evidence,

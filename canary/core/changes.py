@@ -76,12 +76,13 @@ def _changed_gates(facts: Facts, found: tuple[Gate, ...], followed: CanarySpec |
         return [gate.name for gate in found]
     before = {gate.name: gate for gate in gates(followed, facts.status.book.bounds, edges=facts.status.book.edges)}
     anew = {edge.place for edge in facts.status.book.edges}
-    changed = [g for g in found if g.name in before and _asks(before[g.name]) != _asks(g)]
+    other = followed.threshold != facts.spec.threshold
+    changed = [g for g in found if g.name in before and (other or _asks(before[g.name]) != _asks(g))]
     return [g.name for g in (*changed, *(g for g in found if unmeasured(g) and g.place in anew))]
 
 
 def _asks(gate: Gate) -> tuple[object, ...]:
-    return gate.promise, gate.limit, gate.failures_slow, gate.rule
+    return gate.promise, gate.limit, gate.failures_slow
 
 
 def _new_baseline(facts: Facts) -> Facts:

@@ -1,8 +1,9 @@
 """What to expect of a rollout's gates at the traffic that stable had before it, and which of them it waits for.
 
-A route that would pass later than a step may take is only watched: its evidence may still roll the release back, but
-nothing waits for its PASS. The whole service is always waited for, and so is everything where the past is too short to
-tell a quiet route from a young one. Called by `history` and, for words, by `intake`.
+A route that in more than one rollout of ten would pass later than a step may take is only watched: its evidence may
+still roll the release back, but nothing waits for its PASS. The whole service is always waited for, and so is
+everything where the past is too short to tell a quiet route from a young one. Called by `history` and, for words, by
+`intake`.
 """
 
 import math
@@ -11,7 +12,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from canary.core.demand import Demand
-from canary.core.forecast import Catch, Outlook, exposures, forecast, service_rps
+from canary.core.eprocess import FLOOR
+from canary.core.forecast import Catch, Outlook, Wait, exposures, forecast, gathering, service_rps
 from canary.core.formats import show_duration
 from canary.core.gates import Gate, Metric
 from canary.core.spec import CanarySpec, Threshold
@@ -25,38 +27,87 @@ MOST_TOLD = 3  # gates that are told of one by one
 def expecting(spec: CanarySpec, gates: Sequence[Gate], demand: Mapping[str, Demand]) -> tuple[Gate, ...]:
     """Say of each gate what to expect, and whether it is waited for. Where none would be, all are."""
     if spec.threshold is not None:
-        return tuple(replace(gate, expected=_mistaken(spec, spec.threshold, gate, gates, demand)) for gate in gates)
+        return _by_checks(spec, spec.threshold, gates, demand)
     outlooks = {outlook.gate: outlook for outlook in forecast(spec, gates, demand)}
-    places = {gate.place for gate in gates if gate.name in demand}
-    silent = {gate.place for gate in gates if gate.metric is not Metric.SLOWDOWN} - places
-    slow = silent | {gate.place for gate in gates if gate.name in outlooks and outlooks[gate.name].quiet}
-    watched = {gate.name for gate in gates if gate.place and _quiet(outlooks.get(gate.name), slow=gate.place in slow)}
-    seen = max((each.seconds for each in demand.values()), default=0.0)
-    if len(watched) == len(gates) or seen < TELLING_PAST:
-        watched = set()
+    quiet = {name: outlook.quiet for name, outlook in outlooks.items()}
+    watched = _watched(gates, demand, quiet)
     return tuple(
         replace(
             gate,
             required=gate.name not in watched,
-            late=gate.name in outlooks and outlooks[gate.name].quiet,
+            late=quiet.get(gate.name, False),
             expected=_expected(outlooks.get(gate.name), spec, watched=gate.name in watched),
         )
         for gate in gates
     )
 
 
-def _mistaken(
-    spec: CanarySpec, rule: Threshold, gate: Gate, gates: Sequence[Gate], demand: Mapping[str, Demand]
-) -> str:
-    """Say how often the rule is wrong about a release that is as good as stable."""
-    if gate.name not in demand:
-        return ""
-    own = demand[gate.name]
-    requests = exposures(spec, gate, own, service_rps(gates, demand))
-    if sum(requests) < rule.min_requests:
-        return f"fewer than {rule.min_requests} requests in a whole rollout, so that nothing is ever judged"
-    share = chance(rule, gate.promise.p0, own.failure, requests)
-    return f"with this traffic this rule rolls back a good release with probability about {_percent(share)}"
+def _watched(gates: Sequence[Gate], demand: Mapping[str, Demand], quiet: Mapping[str, bool]) -> frozenset[str]:
+    """Name the gates of routes that nothing waits for; `quiet` says of which the traffic is known, and too little.
+
+    One of which nothing is known is as quiet as the others of its place: where a slowdown is measured is known only
+    later, and of a few answers all may have failed, so that none was timed.
+    """
+    heard = {gate.place for gate in gates if gate.name in demand}
+    silent = {gate.place for gate in gates if gate.metric is not Metric.SLOWDOWN} - heard
+    slow = silent | {gate.place for gate in gates if quiet.get(gate.name)}
+    found = frozenset(gate.name for gate in gates if gate.place and quiet.get(gate.name, gate.place in slow))
+    seen = max((each.seconds for each in demand.values()), default=0.0)
+    return frozenset() if len(found) == len(gates) or seen < TELLING_PAST else found
+
+
+def _by_checks(
+    spec: CanarySpec, rule: Threshold, gates: Sequence[Gate], demand: Mapping[str, Demand]
+) -> tuple[Gate, ...]:
+    """Expect what a threshold does: how often it is wrong about a release that is as good as stable, gate by gate.
+
+    The last step below 1000m takes until each gate that is waited for has had enough requests to be judged.
+    """
+    service = service_rps(gates, demand)
+    known = [gate for gate in gates if gate.name in demand]
+    waits = {gate.name: gathering(spec, gate, demand[gate.name], service, rule.min_requests) for gate in known}
+    watched = _watched(gates, demand, {name: wait.late for name, wait in waits.items()})
+    last = max((wait.last for name, wait in waits.items() if name not in watched), default=0.0)
+    chances = {}
+    for gate in known:
+        own = demand[gate.name]
+        requests = exposures(spec, gate, own, service, last)
+        chances[gate.name] = chance(rule, gate.promise.p0, own.failure, requests, _bursts(own))
+    found = []
+    for gate in gates:
+        wait, unawaited = waits.get(gate.name), gate.name in watched
+        if wait is None:
+            told = _expected(None, spec, watched=unawaited)
+        elif unawaited or wait.late:
+            told = _too_few(rule, wait, spec, watched=unawaited)
+        else:
+            told = _mistaken(gate.name, chances, demand[gate.name])
+        found.append(replace(gate, required=not unawaited, late=wait is not None and wait.late, expected=told))
+    return tuple(found)
+
+
+def _bursts(demand: Demand) -> float:
+    """Give how far failures come together; the least that is ever learned is caution, and nothing that was seen."""
+    return demand.icc if demand.icc is not None and demand.icc > FLOOR else 0.0
+
+
+def _mistaken(name: str, chances: Mapping[str, float], demand: Demand) -> str:
+    """Say how often the rule is wrong about a release that is as good as stable; gates that err together err less."""
+    how = "in bursts, as stable's did" if _bursts(demand) else "independently"
+    told = f"rolls back a good release with probability about {_percent(chances[name])}, if its requests fail {how}"
+    if len(chances) == 1:
+        return f"with this traffic this rule {told}"
+    most = _percent(min(1.0, sum(chances.values())))
+    return f"with this traffic this gate alone {told}; all {len(chances)} of known traffic together at most {most}"
+
+
+def _too_few(rule: Threshold, wait: Wait, spec: CanarySpec, *, watched: bool) -> str:
+    """Say that a gate has too few requests to be judged in time."""
+    come = f"come in about {_time(wait.seconds)}" if math.isfinite(wait.seconds) else "never come"
+    told = f"the {rule.min_requests} requests without which nothing is judged {come}"
+    if watched:
+        return f"too quiet to be waited for: {told}, and a step may take {show_duration(spec.step_timeout)}"
+    return f"{told}, but a step may take {show_duration(spec.step_timeout)}"
 
 
 def _percent(share: float) -> str:
@@ -64,22 +115,15 @@ def _percent(share: float) -> str:
     return "0.01% or less" if share <= 0.0001 else f"{100 * share:.2g}%" if share < 0.995 else "100%"  # noqa: PLR2004 - what rounds so
 
 
-def _quiet(outlook: Outlook | None, *, slow: bool) -> bool:
-    """Tell whether a gate passes too late.
-
-    One of which nothing is known is as quiet as the others of its place: where a slowdown is measured is known only
-    later, and of a few answers all may have failed, so that none was timed.
-    """
-    return slow if outlook is None else outlook.quiet
-
-
 def _expected(outlook: Outlook | None, spec: CanarySpec, *, watched: bool) -> str:
     if outlook is None:
         return "no requests before the rollout, so that it is too quiet to be waited for" if watched else ""
     timeout = show_duration(spec.step_timeout)
+    typical = outlook.passing > spec.step_timeout.total_seconds()
+    slowly = "" if typical else ", or twice that in one rollout of ten"
     if watched:
-        return f"too quiet to be waited for: {_passing(outlook)}, and a step may take {timeout}"
-    late = f", but a step may take {timeout}" if outlook.quiet else ""
+        return f"too quiet to be waited for: {_passing(outlook)}{slowly}, and a step may take {timeout}"
+    late = f"{slowly}, but a step may take {timeout}" if outlook.quiet else ""
     caught = _caught(outlook.catches)
     return f"{_passing(outlook)}{late}" + (f"; {caught}" if caught else "")
 

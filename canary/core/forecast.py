@@ -1,8 +1,8 @@
 """How long the evidence will take at today's traffic, and what a regression costs until it is caught. Before a rollout.
 
 Wald's approximation: evidence grows by its mean per tick, along the schedule of the steps or of the ramp, until it is
-enough. Typical values, of which the 90th percentile is about twice. Called by `expectation` when
-a rollout begins, and by `canary forecast`.
+enough. Typical values; one rollout in ten needs about twice the requests. Called by `expectation` when a rollout
+begins, and by `canary forecast`.
 """
 
 import math
@@ -28,6 +28,8 @@ from canary.core.statistics import (
 
 REGRESSIONS = (0.01, 0.02, 0.05, 0.2, 0.5)
 FEWEST = 2  # ticks before any verdict: no single one decides
+SLOWLY = 2.0  # times the evidence that a release needs to pass, and one in ten needs more
+SURE = 1.3  # standard deviations: nine times in ten there are no fewer requests
 SCRAPE = timedelta(seconds=10)  # that of linkerd-viz: how a Prometheus scrapes is not known beforehand
 SUSPECT = 3  # failures that stop a ramp: fewer may be missing by chance
 LONGEST = 60  # ticks of a ramp that are followed one by one
@@ -52,7 +54,8 @@ class Catch:
 class Outlook:
     """What to expect of one gate. Infinite seconds: never, at this traffic and this rate.
 
-    `passing` counts from the first weight. A gate that passes later than a step may take is too quiet to be waited for.
+    `passing` counts from the first weight. A gate is `quiet` where that is more than a step may take; a route, which
+    need not be waited for, already where one rollout in ten would outlast the deadline of the last step below 1000m.
     """
 
     gate: str
@@ -77,15 +80,17 @@ def service_rps(gates: Sequence[Gate], demand: Mapping[str, Demand]) -> float:
 
 def _outlook(spec: CanarySpec, gate: Gate, demand: Demand, service: float) -> Outlook:
     promise = gate.promise
-    passing = _until(
-        spec,
-        _course(spec, promise, demand, demand.failure, service),
-        enough_for(promise.beta),
-        lambda share: _tick(spec, demand, share, demand.failure).speaks_for(promise),
-    )
-    passing = max(passing, EARLIEST_PASS.total_seconds())
+    course = _course(spec, promise, demand, demand.failure, service)
+
+    def growth(share: float) -> float:
+        return _tick(spec, demand, share, demand.failure).speaks_for(promise)
+
+    enough = enough_for(promise.beta)
+    passing = max(_until(spec, course, enough, growth), EARLIEST_PASS.total_seconds())
     catches = tuple(_catch(spec, gate, demand, rate, service) for rate in REGRESSIONS)
     quiet = passing > spec.step_timeout.total_seconds()
+    if gate.place:
+        quiet = _overdue(spec, course, _until(spec, course, SLOWLY * enough, growth))
     return Outlook(gate=gate.name, demand=demand, passing=passing, quiet=quiet, catches=catches)
 
 
@@ -160,11 +165,42 @@ def _exposed(course: Course, seconds: float) -> float:
     return total
 
 
-def exposures(spec: CanarySpec, gate: Gate, demand: Demand, service: float) -> list[float]:
-    """List the canary's requests in each interval of a rollout that nothing holds, the bake included."""
+def _overdue(spec: CanarySpec, course: Course, seconds: float) -> bool:
+    """Tell whether so long after the first weight the last step below 1000m has lasted longer than it may."""
+    return seconds - sum(lasts for _, lasts in course[:-1]) > spec.step_timeout.total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """How long it takes until the canary has had so many requests below 1000m, nine times in ten.
+
+    In `seconds` from the first weight, of which `last` are spent at the last step; infinite where there is no traffic.
+    `late` where that step may not take so long.
+    """
+
+    seconds: float
+    last: float
+    late: bool
+
+
+def gathering(spec: CanarySpec, gate: Gate, demand: Demand, service: float, requests: int) -> Wait:
+    """Say how long it takes until so many requests have come together: their number is Poisson's."""
+    course, interval = _course(spec, gate.promise, demand, demand.failure, service), spec.interval.total_seconds()
+    surely = requests + SURE * math.sqrt(requests) + SURE**2 / 2
+    seconds = _until(spec, course, surely, lambda share: share * demand.rps * interval)
+    last = max(0.0, seconds - sum(lasts for _, lasts in course[:-1]))
+    return Wait(seconds=seconds, last=last, late=_overdue(spec, course, seconds))
+
+
+def exposures(spec: CanarySpec, gate: Gate, demand: Demand, service: float, last: float) -> list[float]:
+    """List the canary's requests in each interval of a rollout, the bake included.
+
+    Nothing holds it but that its last step below 1000m takes `last` seconds, or its dwell where that is longer.
+    """
     interval = spec.interval.total_seconds()
     course = _course(spec, gate.promise, demand, demand.failure, service)
-    stays = [(share, spec.dwell.total_seconds() if seconds == math.inf else seconds) for share, seconds in course]
+    last = max(spec.dwell.total_seconds(), min(last, spec.step_timeout.total_seconds()))
+    stays = [(share, min(seconds, last)) for share, seconds in course]
     stays.append((1.0, spec.bake.total_seconds()))
     return [demand.rps * interval * share for share, seconds in stays for _ in range(math.ceil(seconds / interval))]
 

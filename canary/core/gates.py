@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from canary.core.edges import Edge, partner
 from canary.core.eprocess import Promise
-from canary.core.spec import CanarySpec, FailedResponses, Latency, Place, Risk, Slowdown, SuccessRate, Threshold
+from canary.core.spec import CanarySpec, FailedResponses, Latency, Place, Risk, Slowdown, SuccessRate
 
 
 class Metric(StrEnum):
@@ -42,8 +42,7 @@ class Gate:
     For latency, requests over `over` milliseconds are surely slower than the limit and speak against the release; those
     within `within` are surely faster and speak for it. None where no bucket bound is that great, or none is known.
     Failed responses count with `failures_slow`, as slow ones. The rollout waits for PASS of those that are `required`.
-    `expected` words the forecast, where there is one, and `late` says that PASS may take longer than a step. `rule` is
-    what decides in mode Threshold.
+    `expected` words the forecast, where there is one, and `late` says that PASS may take longer than a step.
 
     For a slowdown, the canary's requests over `over` are held against stable's over `beside`; both are None until an
     edge is chosen. `factor` is how many times as late is tolerated.
@@ -58,7 +57,6 @@ class Gate:
     over: float | None = None
     within: float | None = None
     failures_slow: bool = False
-    rule: Threshold | None = None
     required: bool = True
     late: bool = False
     expected: str = ""
@@ -101,8 +99,7 @@ def gates(
             mine = tuple(edge for edge in edges if edge.place == place.route)
             found += _beside(place, place.latency, part / _metrics(place), spec.risk, _Cut(bounds, mine))
     learned = dict(correlated)
-    judged = [replace(gate, rule=spec.threshold) for gate in found] if spec.threshold is not None else found
-    return tuple(_correlated(gate, learned[gate.name]) if gate.name in learned else gate for gate in judged)
+    return tuple(_correlated(gate, learned[gate.name]) if gate.name in learned else gate for gate in found)
 
 
 def _correlated(gate: Gate, icc: float) -> Gate:

@@ -138,7 +138,8 @@ def _recalled(facts: Facts, then: Reading) -> Facts:
 
 def _unread(facts: Facts, detail: str) -> Facts:
     """Fold an interval without a reading: a tick of zeros."""
-    book = books.fold(facts.status.book, armed_gates(facts.spec, facts.status), Counts(), facts.live_weight)
+    found, rule = armed_gates(facts.spec, facts.status), facts.spec.threshold
+    book = books.fold(facts.status.book, found, Counts(), facts.live_weight, rule)
     facts = _remember(facts, replace(book, waited=0.0))
     return _silenced(replace(facts, interval_over=True), (Reason.METRICS_UNREACHABLE, detail))
 
@@ -158,7 +159,7 @@ def _folded(facts: Facts, now: Reading) -> Facts:
         counts = count(_comparable(increments, book.manner, manner), scope, revisions, client=manner.client)
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
         rollout = replace(rollout, silent=0 if arrived else rollout.silent + 1)
-    book = books.fold(book, found, counts, facts.live_weight)
+    book = books.fold(book, found, counts, facts.live_weight, seen.spec.threshold)
     stands = standing(now.series, scope, revisions, client=manner.client)
     if before.taken is not None and dark is None:
         book = books.measure(book, found, counts, _scraped(before, counters))

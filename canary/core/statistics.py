@@ -158,23 +158,6 @@ def enough_for(beta: float) -> float:
     return math.log(2 / (beta * SHRINK_PRIOR[0]))
 
 
-def need_reject(p1: float, p0: float, alpha: float = 0.01, gates: int = 2) -> float:
-    """Forecast the canary requests until rollback at a true failure rate p1 (Wald); `gates` share alpha.
-
-    The 90th percentile is about twice that. Infinite where there is nothing to reject.
-    """
-    if p1 <= p0:
-        return math.inf
-    return enough_against(alpha, 1 / gates) / divergence(p1, p0)
-
-
-def need_pass(p: float, p_bad: float, beta: float = 0.05) -> float:
-    """Forecast the canary requests until PASS at a true failure rate p; the 90th percentile is about twice that."""
-    if p >= p_bad:
-        return math.inf
-    return enough_for(beta) / divergence(p, p_bad)
-
-
 def divergence(a: float, b: float) -> float:
     """Kullback and Leibler's, in nats per request."""
     failures = a * math.log(a / b) if a > 0 else 0.0

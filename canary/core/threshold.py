@@ -5,14 +5,15 @@ which no limit on errors promises: statistics.md §6. Pure numbers.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from canary.core.spec import Threshold
+from canary.core.statistics import design_effect
 
 NEGLIGIBLE = 1e-9  # a probability that is left out of sums
 MOST = 4000.0  # failures that are followed; so many tell the rate from its limit, or none ever will
-FOLLOWED = 60  # intervals: default steps and their bake; each takes milliseconds of the loop that renews the lease
+FOLLOWED = 60  # checks: default steps and their bake; each takes milliseconds of the loop that renews the lease
 SURELY = 1e-9  # what a share of requests may exceed a limit by, in floating point, without being over it
 
 
@@ -70,29 +71,40 @@ def _due(rule: Threshold, seen: Checks, new: float) -> bool:
     return enough and (new > 0 or rule.intervals > 0)
 
 
-def chance(rule: Threshold, limit: float, failing: float, intervals: Iterable[float]) -> float:
-    """Give the probability that a release is rolled back whose requests fail independently at the rate `failing`.
+def chance(rule: Threshold, limit: float, failing: float, intervals: Sequence[float], icc: float = 0.0) -> float:
+    """Give the probability that a release is rolled back of whose requests `failing` fail.
 
-    `intervals` are the canary's requests in each interval of the rollout. Exact for the binomial, by following the
-    joint distribution of the failures so far and of the checks that failed in a row, as far as MOST failures in one
-    count, and for the first FOLLOWED intervals: later ones only add to it.
+    `intervals` are the canary's requests in each interval of the rollout. Failures are independent, or come in groups
+    of the interval's design effect at the correlation `icc` (`statistics.design_effect`). Exact for the binomial, by
+    following the joint distribution of the failures so far and of the checks that failed in a row, as far as MOST
+    failures in one count, and for the first FOLLOWED checks: later ones only add to it.
     """
     states: dict[tuple[int, int], float] = {(0, 0): 1.0}
-    seen, rolled_back = Checks(), 0.0
-    for _, expected in zip(range(FOLLOWED), intervals, strict=False):
-        if failing * seen.requests > MOST and seen.intervals > rule.failures:
-            break
-        requests = round(expected)
-        states = _convolved(states, requests, failing)
+    seen, counted, fresh, checks, rolled_back = Checks(), 0, 0, 0, 0.0
+    groups = (requests / design_effect(requests, icc) for requests in intervals)
+    for requests, more in zip(_whole(intervals), _whole(groups), strict=True):
         seen = replace(seen, requests=seen.requests + requests, intervals=seen.intervals + 1)
+        counted, fresh = counted + more, fresh + more
         if not _due(rule, seen, requests):
             continue
-        states = _checked(states, limit * seen.requests + SURELY)
+        states = _checked(_convolved(states, fresh, failing), limit * counted + SURELY)
+        fresh, checks = 0, checks + 1
         rolled_back += sum(p for (_, run), p in states.items() if run >= rule.failures)
         states = {state: p for state, p in states.items() if state[1] < rule.failures}
         if rule.intervals:
-            seen, states = Checks(), _forgotten(states)
+            seen, counted, states = Checks(), 0, _forgotten(states)
+        if checks == FOLLOWED or (checks > rule.failures and failing * counted > MOST):
+            break
     return min(1.0, rolled_back)
+
+
+def _whole(amounts: Iterable[float]) -> Iterator[int]:
+    """Round amounts so that they add up as before: a third of a request in each interval is one in three."""
+    total, given = 0.0, 0
+    for amount in amounts:
+        total += amount
+        yield round(total) - given
+        given = round(total)
 
 
 def _checked(states: dict[tuple[int, int], float], most: float) -> dict[tuple[int, int], float]:

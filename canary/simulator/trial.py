@@ -74,7 +74,7 @@ class Stage:
     def _tick(self, status: CanaryStatus, counts: Counts) -> CanaryStatus:
         """Fold one interval in and follow the rule that applies."""
         spec, split = self.seen.spec, self.seen.split
-        book = books.fold(status.book, self.gates, counts, status.weight)
+        book = books.fold(status.book, self.gates, counts, status.weight, spec.threshold)
         book = books.measure(book, self.gates, counts, spec.interval.total_seconds())
         status = replace(status, book=book)
         if status.phase is Phase.BAKING and status.rollout is not None:

@@ -1,9 +1,11 @@
 """What is expected of a rollout, and which of its gates it waits for."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from canary.core.book import Book
 from canary.core.demand import Demand
 from canary.core.expectation import expecting, told
 from canary.core.gates import Gate, gates
@@ -11,6 +13,7 @@ from canary.core.judgement import judge
 from canary.core.manifest import parse_spec
 from canary.core.questions import History
 from canary.core.status import Phase, Reason
+from canary.core.threshold import Checks
 from tests.build import GOOD, a_book, a_raw_spec, a_snapshot, a_status, tick
 from tests.canaries import a_canary, a_route
 
@@ -145,7 +148,68 @@ class TestAtTheStart:
         assert "GET /: success rate: no requests before the rollout" in message
 
 
-def test_nothing_is_foretold_of_a_threshold_of_whose_traffic_nothing_is_known() -> None:
-    expected = found({SERVICE: 100}, evidence={"mode": "Threshold"})
-    assert "rolls back a good release with probability about" in expected[SERVICE].expected
-    assert not expected[BUSY].expected
+THRESHOLD = {"mode": "Threshold"}
+
+
+class TestAThreshold:
+    def test_waits_for_no_route_that_has_too_few_requests_to_be_judged(self) -> None:
+        expected = found({SERVICE: 100, BUSY: 99, QUIET: 0.01}, evidence=THRESHOLD)
+        assert required(expected) == [SERVICE, BUSY]
+        assert expected[QUIET].expected == (
+            "too quiet to be waited for: the 100 requests without which nothing is judged come in about 6h20m,"
+            " and a step may take 30m"
+        )
+
+    def test_waits_for_no_route_that_nobody_calls(self) -> None:
+        expected = found({SERVICE: 100, BUSY: 100}, evidence=THRESHOLD)
+        assert required(expected) == [SERVICE, BUSY]
+        assert "no requests before the rollout" in expected[QUIET].expected
+
+    @pytest.mark.parametrize(("least", "awaited"), [(200, True), (300, False)])
+    def test_waits_as_long_as_the_last_step_may_take_nine_times_in_ten(self, least: int, *, awaited: bool) -> None:
+        expected = found({SERVICE: 100, BUSY: 99, QUIET: 0.3}, evidence={**THRESHOLD, "minRequests": least})
+        assert expected[QUIET].required is awaited
+
+    def test_waits_for_the_service_all_the_same_and_says_that_it_may_take_too_long(self) -> None:
+        expected = found({SERVICE: 0.01, BUSY: 0.01}, evidence=THRESHOLD)
+        assert required(expected) == [SERVICE]
+        assert expected[SERVICE].late
+
+    def test_is_wrong_by_one_gate_and_by_all_of_them(self) -> None:
+        expected = found({SERVICE: 10, BUSY: 5, QUIET: 5}, failure=0.005, evidence=THRESHOLD)
+        words = "with this traffic this gate alone rolls back a good release with probability about "
+        assert expected[SERVICE].expected.startswith(words)
+        alone = [float(re.findall(r"about ([0-9.]+)%", gate.expected)[0]) for gate in expected.values()]
+        together = float(
+            re.findall(r"; all 3 of known traffic together at most ([0-9.]+)%", expected[BUSY].expected)[0]
+        )
+        assert together == pytest.approx(sum(alone), abs=1)
+
+    def test_passes_without_what_is_only_watched(self) -> None:
+        spec = parse_spec(a_canary(gates=GATES, evidence=THRESHOLD))
+        judged = found({SERVICE: 100, BUSY: 99, QUIET: 0.01}, evidence=THRESHOLD)
+        good = {name: Checks(good=True) for name in (SERVICE, BUSY)}
+        assert judge(Book(checks=good), [*judged.values()], spec).passed
+        assert not judge(Book(checks=good), gates(spec, ()), spec).passed
+
+    @pytest.mark.parametrize(
+        ("icc", "how"), [(None, "independently"), (0.002, "independently"), (0.1, "in bursts, as stable's did")]
+    )
+    def test_is_wrong_more_often_where_stable_failed_in_bursts(self, icc: float | None, how: str) -> None:
+        parsed = parse_spec(a_canary(evidence=THRESHOLD))
+        (gate,) = expecting(parsed, gates(parsed, ()), {SERVICE: Demand(rps=100, failure=0.005, icc=icc)})
+        assert gate.expected.endswith(f"if its requests fail {how}")
+
+    def test_says_nothing_of_gates_without_a_past(self) -> None:
+        assert not found({}, evidence=THRESHOLD)[SERVICE].expected
+
+
+def test_a_route_is_only_watched_where_one_rollout_of_ten_would_come_too_late() -> None:
+    (slow, *_), (quick, *_) = ([found({SERVICE: 100, BUSY: 100 - rps, QUIET: rps})[QUIET]] for rps in (0.6, 1.5))
+    assert (slow.required, quick.required) == (False, True)
+    assert slow.expected.endswith(", or twice that in one rollout of ten, and a step may take 30m")
+
+
+def test_a_long_way_up_is_no_part_of_the_last_step() -> None:
+    paced = found({SERVICE: 100, BUSY: 99, QUIET: 1.0}, dwell="20m")
+    assert paced[QUIET].required

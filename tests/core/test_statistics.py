@@ -19,9 +19,10 @@ from canary.core.statistics import (
     calm,
     culprits,
     design_effect,
+    divergence,
+    enough_against,
+    enough_for,
     merge,
-    need_pass,
-    need_reject,
     ucb,
     worse_table,
     worse_than_stable,
@@ -224,18 +225,14 @@ class TestForecasts:
         [(0.015, 7110), (0.02, 1989), (0.03, 591), (0.05, 188), (0.1, 54), (0.2, 18), (0.5, 5), (1.0, 2)],
     )
     def test_of_a_rollback(self, rate: float, requests: float) -> None:
-        assert round(need_reject(rate, 0.01)) == requests
+        assert round(enough_against(0.01, 0.5) / divergence(rate, 0.01)) == requests
 
     @pytest.mark.parametrize(("rate", "requests"), [(0.0, 228), (0.001, 284), (0.005, 563), (0.009, 1188)])
     def test_of_a_pass(self, rate: float, requests: float) -> None:
-        assert round(need_pass(rate, 0.02)) == requests
+        assert round(enough_for(0.05) / divergence(rate, 0.02)) == requests
 
     def test_need_more_where_more_gates_share_alpha(self) -> None:
-        assert need_reject(0.05, 0.01, gates=20) > need_reject(0.05, 0.01)
-
-    def test_are_never_where_there_is_nothing_to_find(self) -> None:
-        assert need_reject(0.01, 0.01) == need_reject(0.0, 0.01) == math.inf
-        assert need_pass(0.02, 0.02) == need_pass(0.5, 0.02) == math.inf
+        assert enough_against(0.01, 0.05) > enough_against(0.01, 0.5)
 
 
 def test_the_priors_are_priors() -> None:

@@ -111,6 +111,23 @@ class TestTheChance:
         assert chance(RULE, 0.01, 0.02, [100_000.0] * 60) == pytest.approx(1, abs=1e-3)
         assert chance(RULE, 0.01, 0.009, [1_000_000.0] * 60) == pytest.approx(0, abs=1e-6)
 
+    def test_counts_requests_that_come_less_than_once_an_interval(self) -> None:
+        often = Threshold(failures=1, min_requests=10, intervals=0)
+        rare = chance(often, 0.01, 0.01, [0.4] * 25)
+        assert rare == pytest.approx(1 - 0.99**10)
+
+    def test_where_all_requests_of_an_interval_fail_together_is_that_of_one_draw(self) -> None:
+        rule = Threshold(failures=2, min_requests=1, intervals=1)
+        assert chance(rule, 0.2, 0.1, [50, 80], icc=1.0) == pytest.approx(0.1**2)
+        assert chance(rule, 0.2, 0.1, [50, 80]) < 0.001
+
+    def test_is_greater_where_failures_come_in_bursts(self) -> None:
+        assert chance(RULE, 0.01, 0.005, [100] * 60, icc=0.1) > 5 * chance(RULE, 0.01, 0.005, [100] * 60)
+
+    def test_is_found_among_late_checks_of_little_traffic(self) -> None:
+        late = Threshold(failures=1, min_requests=100, intervals=0)
+        assert chance(late, 0.01, 0.01, [1.0] * 100) == pytest.approx(1 - 0.99**100 - 0.99**99, abs=1e-6)
+
     def test_is_none_where_nothing_fails_or_is_judged(self) -> None:
         assert chance(RULE, 0.01, 0.0, [1000] * 9) == 0
         assert chance(RULE, 0.01, 0.5, [10] * 9) == 0
@@ -124,7 +141,8 @@ class TestTheChance:
 
 
 def at(weight: int, *intervals: Counts, **fields: object) -> Snapshot:
-    book = a_book(*intervals, weight=weight, of=gates(a_spec(**MODE), ()), answered=200.0)
+    spec = a_spec(**{**MODE, **fields})
+    book = a_book(*intervals, weight=weight, of=gates(spec, ()), rule=spec.threshold, answered=200.0)
     return a_snapshot(replace(a_status(Phase.PROGRESSING, weight), book=book), spec={**MODE, **fields})
 
 
@@ -182,7 +200,8 @@ class TestARollout:
             (100.0, 0.009, "with this traffic this rule rolls back a good release with probability about "),
             (100.0, 0.0001, "probability about 0.01% or less"),
             (100.0, 0.2, "probability about 100%"),
-            (0.01, 0.001, "fewer than 100 requests in a whole rollout, so that nothing is ever judged"),
+            (0.01, 0.001, "100 requests without which nothing is judged come in about 6h20m, but a step may take 30m"),
+            (0.0, 0.001, "100 requests without which nothing is judged never come, but a step may take 30m"),
         ],
     )
     def test_says_beforehand_how_often_it_will_be_wrong(self, rps: float, failure: float, says: str) -> None:
@@ -191,6 +210,12 @@ class TestARollout:
         decided = tick(a_snapshot(begun, spec=MODE), history=past)
         (told,) = [notice.message for notice in decided.notices if notice.reason is Reason.FORECAST]
         assert says in told
+
+    @pytest.mark.parametrize(("rps", "warned"), [(100.0, False), (0.01, True)])
+    def test_is_warned_of_where_nothing_will_be_judged_in_time(self, rps: float, *, warned: bool) -> None:
+        begun = replace(a_status(Phase.PROGRESSING, 0), book=a_book(at=0.0))
+        decided = tick(a_snapshot(begun, spec=MODE), history=History(demand={JUDGED: Demand(rps=rps, failure=0.001)}))
+        assert [n.warning for n in decided.notices if n.reason is Reason.FORECAST] == [warned]
 
     def test_says_nothing_of_gates_without_a_past(self) -> None:
         begun = replace(a_status(Phase.PROGRESSING, 0), book=a_book(at=0.0))
