@@ -170,6 +170,18 @@ def forget(book: Book, names: Iterable[str]) -> Book:
     )
 
 
+def recount(book: Book, names: Collection[str]) -> Book:
+    """Drop the plain sums of gates that count something else from now on.
+
+    A gate that only promises something else counts the same, so that its sums go on: each request once.
+    """
+    return replace(
+        book,
+        tallies={name: t for name, t in book.tallies.items() if name not in names},
+        pods={at: its for at, its in book.pods.items() if at[0] not in names},
+    )
+
+
 def keep(book: Book, gates: Iterable[Gate]) -> Book:
     """Drop what belongs to gates that no longer exist: should they come back, what they missed would be missing."""
     names = {name for gate in gates for name in (gate.name, gate.pass_name)}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from canary.core import book as books
+from canary.core.book import Book
 from canary.core.decision import Notice
 from canary.core.discretion import without_urls
 from canary.core.facts import Facts
@@ -16,6 +17,7 @@ from canary.core.handover import stable_carries
 from canary.core.manifest import ORDERS, as_object, parse_spec
 from canary.core.obstacles import unreadable
 from canary.core.promotion import carries, release
+from canary.core.ranges import Checked
 from canary.core.spec import CanarySpec, Latency, Slowdown
 from canary.core.status import Phase, Reason
 from canary.errors import InvalidSpec, listed
@@ -45,13 +47,26 @@ def _new_spec(facts: Facts) -> Facts:
     edges = tuple(edge for edge in book.edges if _latency(followed, edge.place) == _latency(seen.spec, edge.place))
     found = gates(seen.spec, book.bounds, edges=edges)
     changed = _changed_gates(facts, found, followed)
-    book = replace(books.keep(books.forget(book, changed), found), edges=edges)
-    known = {query.name for query in seen.spec.queries if followed is not None and query in followed.queries}
-    book = replace(book, queries={name: checked for name, checked in book.queries.items() if name in known})
+    anew = [gate.name for gate in found if _latency(followed, gate.place) != _latency(seen.spec, gate.place)]
+    book = books.recount(books.forget(book, changed), {name for name in anew if name in changed})
+    book = replace(books.keep(book, found), edges=edges, queries=_still_known(book, seen.spec, followed))
     if _followed(rollout.spec) != _followed(raw):
         message = f"The spec changed in mid-rollout; evidence starts over for: {', '.join(changed) or 'nothing'}."
         facts = _told(facts, Notice(reason=Reason.SPEC_CHANGED, message=message))
     return replace(facts, status=replace(facts.status, rollout=replace(rollout, spec=raw), book=book))
+
+
+def _still_known(book: Book, spec: CanarySpec, followed: CanarySpec | None) -> dict[str, Checked]:
+    """Keep what was answered to a query that asks the same; how long it is outside begins anew with another range."""
+    before = {query.name: query for query in (followed.queries if followed is not None else ())}
+    known = {}
+    for query in spec.queries:
+        checked, was = book.queries.get(query.name), before.get(query.name)
+        if checked is None or was is None or was.promql != query.promql:
+            continue
+        same = (was.least, was.most) == (query.least, query.most)
+        known[query.name] = checked if same else replace(checked, outside=None)
+    return known
 
 
 def _followed(spec: Mapping[str, object]) -> Mapping[str, object]:

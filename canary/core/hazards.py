@@ -11,7 +11,7 @@ from canary.core.formats import show_share, show_weight
 from canary.core.questions import GateReply
 from canary.core.rules import Happening, Rule, Turn, at_weight, fail, retreat, stay
 from canary.core.spec import FULL, WebhookKind, Weight
-from canary.core.status import Reason
+from canary.core.status import Phase, Reason
 
 
 def aborted(facts: Facts) -> bool:
@@ -157,6 +157,8 @@ def query_unsettled(facts: Facts) -> bool:
 def hold_query(facts: Facts) -> Turn:
     """Hold while a query's number is not known to be within its range."""
     reason, told = (facts.judgement and facts.judgement.unsettled) or (Reason.QUERY_UNANSWERED, "")
+    if reason is Reason.GATHERING and facts.status.phase is Phase.BAKING:
+        reason = Reason.BAKING
     return stay(facts, reason, f"Held at {show_weight(facts.status.weight)}: {told}.")
 
 

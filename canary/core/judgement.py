@@ -70,7 +70,8 @@ class Judgement:
     `route` is the route to look at: the first culprit's, or the one that the evidence points to most where only the
     service's gate is to blame. `hanging` says which requests hang, where that holds the rollout and does not end it.
     `run` is how many checks of one gate failed in a row: in mode Threshold they decide, and the ledgers do not.
-    `unsettled` is the first query whose number is not known to be within its range, and why that holds.
+    `unsettled` is the first query whose number is not known to be within its range, and why that holds: Gathering where
+    it was not asked yet.
     """
 
     against: float
@@ -161,6 +162,8 @@ def _unsettled(book: Book, spec: CanarySpec) -> tuple[Reason, str] | None:
         return None
     checked = book.queries.get(query.name, Checked())
     reason = Reason.QUERY_UNANSWERED if checked.value is None else Reason.QUERY_OUTSIDE
+    if checked == Checked():  # new in this interval: it is asked with the next reading, and nothing moves before that
+        reason = Reason.GATHERING
     return reason, ranges.describe(query, checked)
 
 

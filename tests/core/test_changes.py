@@ -81,6 +81,18 @@ class TestTheSpec:
         (message,) = told(decided, Reason.SPEC_CHANGED)
         assert message.endswith(f"evidence starts over for: {', '.join(over) or 'nothing'}.")
 
+    @pytest.mark.parametrize(
+        ("latency", "counted"),
+        [
+            pytest.param({"p99": "400ms"}, 0, id="a limit"),
+            pytest.param({"p99": "300ms", "failures": "Slow"}, 0, id="what is slow"),
+            pytest.param({"p99": "300ms"}, 4000, id="only a risk"),
+        ],
+    )
+    def test_changed_counts_anew_what_it_counts_otherwise(self, latency: dict[str, str], counted: float) -> None:
+        seen = edited(gates={**BEFORE, "latency": latency}, evidence={"falseRollback": "2%"})
+        assert tick(seen, reading=STILL).status.book.tallies[SLOW].canary_requests == counted
+
     def test_is_followed_from_then_on(self) -> None:
         decided = tick(edited(dwell="1m"), reading=STILL)
         assert decided.status.rollout is not None

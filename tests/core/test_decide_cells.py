@@ -202,7 +202,7 @@ def first(phase: Phase) -> dict[Happening, Cell]:
             seen=asked(replace(rest, elapsed=timedelta(seconds=1)), gates=with_query()),
             phase=phase,
             weight=weight,
-            reason=Reason.QUERY_UNANSWERED,
+            reason=Reason.BAKING if phase is BAKING else Reason.GATHERING,
             says="query 'depth' has no number: it was not asked yet",
         ),
     }

@@ -180,10 +180,8 @@ class TestAThreshold:
         words = "with this traffic this gate alone rolls back a good release with probability about "
         assert expected[SERVICE].expected.startswith(words)
         alone = [float(re.findall(r"about ([0-9.]+)%", gate.expected)[0]) for gate in expected.values()]
-        together = float(
-            re.findall(r"; all 3 of known traffic together at most ([0-9.]+)%", expected[BUSY].expected)[0]
-        )
-        assert together == pytest.approx(sum(alone), abs=1)
+        (together,) = re.findall(r"; all 3 of known traffic together at most ([0-9.]+)%", expected[BUSY].expected)
+        assert float(together) == pytest.approx(sum(alone), abs=1)
 
     def test_passes_without_what_is_only_watched(self) -> None:
         spec = parse_spec(a_canary(gates=GATES, evidence=THRESHOLD))

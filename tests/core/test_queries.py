@@ -120,6 +120,44 @@ def test_a_query_that_was_edited_begins_anew() -> None:
     assert decided.status.book.queries["depth"].outside == 0
 
 
+def between_readings(story: Story, **edit: object) -> Snapshot:
+    """Look a second after a reading, at a query that was edited meanwhile."""
+    seen, gates = story.seen, with_query(**edit)
+    return a_snapshot(seen.status, spec={"gates": gates}, elapsed=timedelta(seconds=1), counters=seen.counters)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        pytest.param({"max": 8}, Reason.GATHERING, id="a range that the last answer is in"),
+        pytest.param({"max": 6}, Reason.QUERY_OUTSIDE, id="a range that it is not in"),
+        pytest.param({"for": "10s"}, Reason.QUERY, id="how long it may be outside"),
+    ],
+)
+def test_an_answer_to_the_same_question_is_held_against_what_is_promised_now(
+    edit: dict[str, object], reason: Reason
+) -> None:
+    story = Story(seen=look())
+    for _ in range(2):
+        story.go(numbers={"depth": OUT})
+    decided = tick(between_readings(story, **edit))
+    assert decided.status.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("phase", "weight", "reason"), [(Phase.PROGRESSING, 100, Reason.GATHERING), (Phase.BAKING, 1000, Reason.BAKING)]
+)
+def test_another_question_between_two_readings_is_waited_for_without_an_alarm(
+    phase: Phase, weight: int, reason: Reason
+) -> None:
+    story = Story(seen=look(phase, weight))
+    story.go(numbers={"depth": IN})
+    decided = tick(between_readings(story, query="sum(other)"))
+    assert (decided.status.weight, decided.status.reason) == (story.seen.status.weight, reason)
+    assert "it was not asked yet" in decided.status.message
+    assert [notice.reason for notice in decided.notices] == [Reason.SPEC_CHANGED]
+
+
 def test_a_spec_of_another_version_leaves_no_query_known() -> None:
     story = Story(seen=look())
     story.go(numbers={"depth": OUT})
