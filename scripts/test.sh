@@ -9,8 +9,9 @@ if [ $# -gt 0 ]; then
 	exec $coverage run -m pytest "$@"
 fi
 mutants=tests/core/test_decide_mutants.py
-$coverage run -m pytest tests/core tests/runtime --ignore $mutants # decisions and loop: less than a minute
-$coverage run -m pytest $mutants # the tests' own test
+cores="-n auto --dist loadfile"
+$coverage run -m pytest $cores tests/core tests/runtime --ignore $mutants # decisions and loop: less than a minute
+.venv/bin/pytest $cores $mutants # the tests' own test
 $coverage run -m pytest --ignore tests/core --ignore tests/runtime # against real servers and sockets
 $coverage combine --quiet
 $coverage report --include 'canary/core/*' --fail-under 100

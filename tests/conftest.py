@@ -1,10 +1,11 @@
 """What holds for all tests."""
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import tracing
 
 # A busy machine is slow, not wrong: pytest's own timeout bounds every test.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -13,10 +14,8 @@ settings.register_profile("thorough", settings.get_profile("here"), max_examples
 settings.load_profile("here")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def untraced() -> Iterator[None]:
-    """Run without coverage: the tables take every branch, and tracing a million ticks more takes a minute."""
-    trace = sys.gettrace()
-    sys.settrace(None)
-    yield
-    sys.settrace(trace)
+    """Run without coverage."""
+    with tracing.untraced():
+        yield

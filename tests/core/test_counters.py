@@ -452,6 +452,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.usefixtures("untraced")
 @settings(max_examples=300)
 @given(steps)
 def test_in_a_world_with_one_prometheus_nothing_is_lost_or_counted_twice(story: Story) -> None:
@@ -462,6 +463,7 @@ def test_in_a_world_with_one_prometheus_nothing_is_lost_or_counted_twice(story: 
     assert world.unclear or world.counted == world.truth
 
 
+@pytest.mark.usefixtures("untraced")
 @settings(max_examples=300)
 @given(steps)
 def test_in_a_world_with_two_behind_one_address_neither(story: Story) -> None:

@@ -113,8 +113,8 @@ OFF = Share(canary=100.0, stable=4900.0, intervals=2)
 REFUSED = "GET /api/v1/namespaces/shop/pods: 403 pods is forbidden"
 
 
-def first(phase: Phase) -> dict[Happening, Cell]:
-    """Give the cells that Progressing and Baking share."""
+def turning(phase: Phase) -> dict[Happening, Cell]:
+    """Give the cells that Progressing and Baking share, in which the rollout does not go on as it was."""
     rest, weight = at_rest(phase), RESTING[phase]
     return {
         Happening.DELETED: Cell(
@@ -124,9 +124,6 @@ def first(phase: Phase) -> dict[Happening, Cell]:
             reason=Reason.DELETED,
             effects=(SetWeights,),
             says="traffic returns to web-stable",
-        ),
-        Happening.CONFLICT: Cell(
-            seen=replace(rest, wiring=RIVAL), phase=phase, weight=weight, reason=Reason.CONFLICT, says="web-older"
         ),
         Happening.UNREADABLE: Cell(
             seen=spoilt(rest),
@@ -159,6 +156,16 @@ def first(phase: Phase) -> dict[Happening, Cell]:
             reason=Reason.NEW_REVISION,
             effects=(SetWeights,),
             says="rollout web-c3-2 begins",
+        ),
+    }
+
+
+def holding(phase: Phase) -> dict[Happening, Cell]:
+    """Give the cells that Progressing and Baking share, in which the rollout waits."""
+    rest, weight = at_rest(phase), RESTING[phase]
+    return {
+        Happening.CONFLICT: Cell(
+            seen=replace(rest, wiring=RIVAL), phase=phase, weight=weight, reason=Reason.CONFLICT, says="web-older"
         ),
         Happening.NOT_OURS: Cell(
             seen=replace(rest, split=FOREIGN), phase=phase, weight=weight, reason=Reason.NOT_OURS, says="'other'"
@@ -322,7 +329,8 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
         ),
     },
     PROGRESSING: {
-        **first(PROGRESSING),
+        **turning(PROGRESSING),
+        **holding(PROGRESSING),
         Happening.OVERDUE: Cell(
             seen=changed(at_rest(PROGRESSING), spent=LATE),
             phase=ROLLING_BACK,
@@ -385,7 +393,8 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
         ),
     },
     BAKING: {
-        **first(BAKING),
+        **turning(BAKING),
+        **holding(BAKING),
         Happening.OVERDUE: Cell(
             seen=changed(at_rest(BAKING), spent=LATE + 5 * MINUTE),
             phase=ROLLING_BACK,

@@ -13,6 +13,7 @@ from canary.core.status import Phase
 from tests.build import BAD, CALM, DOWN, NOW, a_book, a_snapshot, a_split, a_status, canary, released, stable, tick
 from tests.strategies import json_values
 
+pytestmark = pytest.mark.usefixtures("untraced")
 WEIGHTS = {Phase.PROGRESSING: 300, Phase.BAKING: 1000, Phase.PROMOTING: 1000}
 
 

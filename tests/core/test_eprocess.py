@@ -401,6 +401,7 @@ class TestTicks:
         assert waiting.judged == Evidence.fresh().judged
         assert after(seen(1, 1, 2, 0), start=waiting) == after(seen(1, 1, 9, 1))
 
+    @pytest.mark.usefixtures("untraced")
     @given(st.lists(intervals(), max_size=12), st.integers(1, 30))
     def test_of_zeros_change_nothing(self, history: list[Interval], silence: int) -> None:
         start = after(*history)
@@ -440,6 +441,7 @@ class TestTicks:
         assert all((now != was) is relative for now, was in zip(others, before, strict=True))
         assert (end.okr != start.okr) is relative
 
+    @pytest.mark.usefixtures("untraced")
     @given(st.lists(intervals(), max_size=6), st.lists(intervals(), min_size=2, max_size=6))
     def test_of_several_weights_never_give_relative_evidence(
         self, history: list[Interval], tick: list[Interval]
@@ -463,6 +465,7 @@ class TestTicks:
 
 
 class TestCheckpoint:
+    @pytest.mark.usefixtures("untraced")
     @given(promises(), st.lists(intervals(), max_size=20), intervals())
     def test_restores_everything(self, values: dict[str, float], history: list[Interval], then: Interval) -> None:
         promise = promised(values)

@@ -18,6 +18,7 @@ from canary.core.gates import gates
 from canary.core.judgement import judge
 from tests.build import a_spec
 
+pytestmark = pytest.mark.usefixtures("untraced")
 Side: TypeAlias = tuple[int, int]
 """Groups of requests, and the size of each: a group fails as a whole."""
 ROUNDING = 1e-9

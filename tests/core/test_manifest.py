@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import cast
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from canary.core.fields import LONGEST_NAME, NAME
@@ -257,7 +257,10 @@ GATE_FIELDS = st.sampled_from(["successRate", "latency", "unanswered", "routes",
 PLACE_FIELDS = st.sampled_from(["name", "successRate", "latency", "min", "passBelow", "p99", "url", "type", "mode"])
 NESTED = st.dictionaries(
     GATE_FIELDS | PLACE_FIELDS,
-    JSON | st.dictionaries(PLACE_FIELDS, JSON) | st.lists(st.dictionaries(PLACE_FIELDS, JSON), max_size=3),
+    JSON
+    | st.dictionaries(PLACE_FIELDS, JSON, max_size=3)
+    | st.lists(st.dictionaries(PLACE_FIELDS, JSON, max_size=3), max_size=2),
+    max_size=4,
 )
 
 
@@ -272,12 +275,15 @@ def parse(obj: Mapping[str, object]) -> CanarySpec | None:
     return None
 
 
+@pytest.mark.usefixtures("untraced")
 @given(st.dictionaries(st.sampled_from(["apiVersion", "kind", "metadata", "spec"]) | st.text(), JSON))
 def test_no_json_breaks_the_parser(obj: dict[str, object]) -> None:
     parse(obj)
 
 
-@given(st.dictionaries(KNOWN, JSON | NESTED))
+@pytest.mark.usefixtures("untraced")
+@settings(max_examples=200)
+@given(st.dictionaries(KNOWN, JSON | NESTED, max_size=3))
 def test_no_value_of_a_known_field_breaks_the_parser(changes: dict[str, object]) -> None:
     parse(a_canary(**changes))
 

@@ -103,6 +103,7 @@ class TestTheChance:
         tail = 1 - sum(comb(100, k) * 0.01**k * 0.99 ** (100 - k) for k in range(2))
         assert chance(rule, 0.01, 0.01, [100]) == pytest.approx(tail)
 
+    @pytest.mark.usefixtures("untraced")
     def test_is_great_where_few_requests_are_judged_and_small_where_many_are(self) -> None:
         hasty = Threshold(failures=1, min_requests=1, intervals=1)
         assert chance(hasty, 0.01, 0.001, [10] * 60) > 0.4
