@@ -40,13 +40,15 @@ class Controller:
     log: Path
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    scrape: timedelta = SECOND
     process: asyncio.subprocess.Process | None = None
     port: int = 0
 
     async def start(self) -> None:
         """Start it and wait for its first log line."""
         command = [sys.executable, "-m", "canary", "run", "--kubeconfig", str(self.kubeconfig), "--log-format", "json"]
-        command += ["--prometheus-url", self.prometheus, "--scrape-interval", "1s", "--listen", "127.0.0.1:0"]
+        scrape = f"{self.scrape.total_seconds():g}s"
+        command += ["--prometheus-url", self.prometheus, "--scrape-interval", scrape, "--listen", "127.0.0.1:0"]
         before = len(self.lines())
         with self.log.open("ab") as out:
             self.process = await asyncio.create_subprocess_exec(
@@ -110,19 +112,20 @@ class Stage:
     home: Path
     without: frozenset[str] = frozenset()
     suffix: str = ""  # of the namespaces of scenes, where a story is played once more
+    scrape: timedelta = SECOND
     lab: Lab = field(init=False)
     controller: Controller = field(init=False)
     api: Api = field(init=False)
 
     async def __aenter__(self) -> Self:
         """Bring the lab and the controller up."""
-        settings = LabSettings(control_plane=self.plane, scrape_interval=SECOND, without=self.without)
+        settings = LabSettings(control_plane=self.plane, scrape_interval=self.scrape, without=self.without)
         self.lab = Lab(self.home, settings)
         await self.lab.__aenter__()
         try:
             self.api = self.lab.api
             url = self.lab.prometheus.url
-            self.controller = Controller(self.lab.kubeconfig, url, self.home / "controller.log")
+            self.controller = Controller(self.lab.kubeconfig, url, self.home / "controller.log", scrape=self.scrape)
             await self.controller.start()
         except BaseException:
             await self.lab.__aexit__(None, None, None)
