@@ -61,6 +61,7 @@ FULL = a_canary(
         "successRate": {"min": "99%", "passBelow": "98%", "worseThanStable": "0.1pp"},
         "latency": {"p99": "500ms", "failures": "Exclude"},
         "unanswered": "Rollback",
+        "trafficShare": "Hold",
         "routes": [
             {
                 "name": "GET /",
@@ -323,6 +324,7 @@ BAD = [
         id="failures are fast",
     ),
     pytest.param(with_gates(unanswered="No"), "spec.gates.unanswered", "Rollback, Hold, Ignore", id="unanswered"),
+    pytest.param(with_gates(trafficShare="No"), "spec.gates.trafficShare", "Hold, Watch", id="traffic share"),
     pytest.param(with_gates(routes={}), "spec.gates.routes", "{} is not a list", id="routes are an object"),
     pytest.param(with_gates(routes=["x"]), "spec.gates.routes[0]", "'x' is not an object", id="a route is text"),
     pytest.param(

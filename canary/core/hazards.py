@@ -10,7 +10,7 @@ from canary.core.facts import Facts
 from canary.core.formats import show_share, show_weight
 from canary.core.questions import GateReply
 from canary.core.rules import Happening, Rule, Turn, at_weight, fail, retreat, stay
-from canary.core.spec import FULL, WebhookKind, Weight
+from canary.core.spec import FULL, OnShare, WebhookKind, Weight
 from canary.core.status import Phase, Reason
 
 
@@ -104,16 +104,24 @@ def hold_silent(facts: Facts) -> Turn:
 
 
 def off_share(facts: Facts) -> bool:
-    """Tell whether the canary gets another part of the requests than the split gives it."""
-    at_step = facts.settled and facts.status.weight == facts.rollout.level
-    return at_step and facts.status.book.share.deviates(facts.status.weight)
+    """Tell whether the rollout waits for the canary to get the part of the requests that the split gives it."""
+    return facts.spec.traffic_share is OnShare.HOLD and bool(other_share(facts))
+
+
+def other_share(facts: Facts) -> str:
+    """Word that the canary gets another part of the requests than the split gives it; empty where it does not."""
+    share, weight = facts.status.book.share, facts.status.weight
+    at_step = facts.settled and weight == facts.rollout.level
+    if not at_step or not share.deviates(weight):
+        return ""
+    got, wanted = show_share(share.canary / share.total), show_share(weight / FULL)
+    return f"the canary got {got} of {share.total:.0f} requests, the split gives it {wanted}"
 
 
 def hold_share(facts: Facts) -> Turn:
     """Hold where the release is believed to be where it is not; the evidence counts what was really sent."""
     share, spec = facts.status.book.share, facts.spec
-    got, wanted = share.canary / share.total, facts.status.weight / FULL
-    told = f"the canary got {show_share(got)} of {share.total:.0f} requests, the split gives it {show_share(wanted)}"
+    got, wanted, told = share.canary / share.total, facts.status.weight / FULL, other_share(facts)
     short, other = (spec.canary, spec.stable) if got < wanted else (spec.stable, spec.canary)
     causes = [
         f"pods of {short.deployment} that the proxies find not ready or failing",
@@ -124,7 +132,10 @@ def hold_share(facts: Facts) -> Turn:
     if share.past > 0:
         told += f"; {show_share(share.past / share.total)} went to {spec.service} itself, past the split"
         causes.insert(0, "clients that began before there was a split, until they restart or pause for 5 s")
-    message = f"Held at {show_weight(facts.status.weight)}: {told}. It may be: {'; '.join(causes)}."
+    message = (
+        f"Held at {show_weight(facts.status.weight)}: {told}. It may be: {'; '.join(causes)}."
+        " Where it is meant to be so, gates.trafficShare: Watch goes on."
+    )
     return stay(facts, Reason.SHARE, message)
 
 

@@ -22,6 +22,7 @@ from canary.core.spec import (
     FailedResponses,
     Inconclusive,
     Latency,
+    OnShare,
     OnUnanswered,
     Place,
     PromotionMode,
@@ -144,6 +145,7 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         bake=spec.duration("bake", "5m", least=interval),
         places=_places(spec.section("gates")),
         unanswered=spec.section("gates").choice("unanswered", OnUnanswered.ROLLBACK),
+        traffic_share=spec.section("gates").choice("trafficShare", OnShare.HOLD),
         webhooks=_webhooks(spec.section("gates")),
         queries=read_queries(spec.section("gates")),
         risk=Risk(

@@ -39,6 +39,13 @@ class OnUnanswered(StrEnum):
     IGNORE = "Ignore"
 
 
+class OnShare(StrEnum):
+    """What follows when the canary gets another part of the requests than its weight: nothing, where it is meant so."""
+
+    HOLD = "Hold"
+    WATCH = "Watch"
+
+
 class FailedResponses(StrEnum):
     """What a failed response is to a latency gate: left out, for many fail fast, or as bad as a slow one."""
 
@@ -205,6 +212,7 @@ class CanarySpec:
     bake: timedelta
     places: tuple[Place, ...]
     unanswered: OnUnanswered
+    traffic_share: OnShare = OnShare.HOLD
     webhooks: tuple[Webhook, ...]
     queries: tuple[Query, ...] = ()
     risk: Risk

@@ -7,6 +7,7 @@ from canary.core.book import Tally
 from canary.core.facts import Facts
 from canary.core.formats import show_share, show_weight
 from canary.core.gates import EARLIEST_PASS
+from canary.core.hazards import off_share, other_share
 from canary.core.judgement import Judgement, Verdict
 from canary.core.pacing import at_bridge, pace, passed
 from canary.core.ripeness import calm
@@ -48,7 +49,8 @@ def _reserves(facts: Facts) -> str:
         if state.streams and state.open_time is not None and facts.spec.unanswered is not OnUnanswered.IGNORE:
             kept = f"stable keeps its requests open for {state.open_time:.0f} s"
             told += f", unanswered ones left out for {place or 'the service'}: {kept}"
-    return told + _refused(book.refused)
+    other = other_share(facts)
+    return told + (f", {other}" if other else "") + _refused(book.refused)
 
 
 def _refused(tally: Tally) -> str:
@@ -76,7 +78,7 @@ def waits_for(facts: Facts) -> str:
         lacks.append("the split to be as intended")
     following = pace(facts)
     if facts.status.phase is Phase.PROGRESSING:
-        lacks += following.lacks
+        lacks += [*following.lacks, *([f"its share ({other_share(facts)})"] if off_share(facts) else [])]
     if rollout.step >= 0 and book.answered < following.answers:
         lacks.append(f"canary requests, {book.answered:.0f} of {following.answers} answered")
     if rollout.step >= 0 and not calm(facts):

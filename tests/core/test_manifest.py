@@ -16,6 +16,7 @@ from canary.core.spec import (
     CanarySpec,
     Inconclusive,
     Latency,
+    OnShare,
     OnUnanswered,
     Place,
     PromotionMode,
@@ -54,6 +55,7 @@ def test_the_least_canary_takes_every_default() -> None:
     assert (spec.scaling, spec.idle_replicas) == (ScalingMode.MATCH, None)
     assert (spec.paused, spec.abort, spec.retry, spec.approve) == (False, "", "", "")
     assert spec.webhooks == ()
+    assert spec.traffic_share is OnShare.HOLD
 
 
 def test_everything_said_is_read() -> None:
@@ -72,6 +74,7 @@ def test_everything_said_is_read() -> None:
                 "successRate": {"min": "90%", "passBelow": "85%", "worseThanStable": "0pp"},
                 "latency": {"p99": "500ms"},
                 "unanswered": "Hold",
+                "trafficShare": "Watch",
                 "routes": [{"name": "POST /api/task", "latency": {"p99": "300ms"}}],
                 "webhooks": [a_webhook(type="confirm-start", url="https://[::1]:8443/ok?a=b", timeout="3s")],
             },
@@ -89,6 +92,7 @@ def test_everything_said_is_read() -> None:
     assert spec.steps == (1, 1000)
     assert spec.step_timeout == timedelta(minutes=90)
     assert (spec.on_inconclusive, spec.unanswered) == (Inconclusive.HOLD, OnUnanswered.HOLD)
+    assert spec.traffic_share is OnShare.WATCH
     assert spec.places == (
         Place(
             success_rate=SuccessRate(p0=0.1, p_bad=0.15, delta=0.0),

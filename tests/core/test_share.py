@@ -1,7 +1,10 @@
 """Weights are targets: what the canary really gets is measured, and a release that does not get its share waits."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Unpack
 
 import pytest
 from hypothesis import given
@@ -17,7 +20,7 @@ from canary.core.share import FADING, Share, settled
 from canary.core.snapshot import Snapshot
 from canary.core.spec import Side
 from canary.core.status import Phase, Reason
-from tests.build import CALM, TICK, a_book, a_snapshot, a_status, tick
+from tests.build import CALM, TICK, Remembered, a_book, a_snapshot, a_status, tick
 from tests.load import BEFORE, SCRAPED, Load, a_reading, at_client, read_before, since
 
 SCOPE = Scope(
@@ -92,9 +95,12 @@ def test_what_clients_sent_is_told_apart_by_where_they_sent_it_whatever_revision
     assert dict(found.sent) == {Leaf.CANARY: 1, Leaf.STABLE: 20, Leaf.APEX: 300}
 
 
-def at_100m(**rollout: object) -> Snapshot:
-    status = a_status(Phase.PROGRESSING, 100, **rollout)  # type: ignore[arg-type] # columns
-    return a_snapshot(replace(status, book=a_book(*CALM, share=Share(intervals=1))))
+WATCHED: Mapping[str, object] = {"gates": {"successRate": {"min": "99%"}, "trafficShare": "Watch"}}
+
+
+def at_100m(spec: Mapping[str, object] = MappingProxyType({}), **rollout: Unpack[Remembered]) -> Snapshot:
+    status = a_status(Phase.PROGRESSING, 100, **rollout)
+    return a_snapshot(replace(status, book=a_book(*CALM, answered=200.0, share=Share(intervals=1))), spec=spec)
 
 
 def with_apex(loads: dict[str, Load], past: float) -> Reading:
@@ -115,6 +121,9 @@ def test_is_checkpointed_and_what_no_fold_can_have_left_is_none(text: str, share
     written = render_book(Book(share=of(1.5, 2, 3)))
     assert written["share"] == "1.5 2 3 2"
     assert parse_book({**written, "share": text}).share == share
+
+
+SHORT = with_apex(since(c2=Load(sent=100), s1=Load(sent=1900)), 8000.0)
 
 
 class TestHolding:
@@ -147,6 +156,22 @@ class TestHolding:
     def test_leaves_a_canary_without_any_request_to_the_rule_of_silence(self, silent: int, reason: Reason) -> None:
         none = hold(at_100m(silent=silent), with_apex(since(s1=Load(sent=9900)), 0.0))
         assert (none.status.weight, none.status.reason) == (100, reason)
+
+    def test_says_how_it_goes_on_where_that_is_meant(self) -> None:
+        held = hold(at_100m(), SHORT)
+        assert held.status.message.endswith("Where it is meant to be so, gates.trafficShare: Watch goes on.")
+        watched = hold(at_100m(WATCHED), SHORT)
+        assert (watched.status.weight, watched.status.reason) == (200, Reason.WEIGHT_INCREASED)
+
+    def test_is_said_where_it_is_meant(self) -> None:
+        watched = hold(at_100m({**WATCHED, "dwell": "1h"}), SHORT)
+        assert watched.status.reason is Reason.GATHERING
+        assert "the canary got 1% of 10000 requests, the split gives it 10%" in watched.status.message
+
+    def test_is_what_the_deadline_says_was_missing(self) -> None:
+        over = hold(at_100m(spent=timedelta(minutes=30)), SHORT)
+        assert (over.status.phase, over.status.reason) == (Phase.ROLLING_BACK, Reason.STEP_TIMEOUT)
+        assert "its share (the canary got 1% of 10000 requests, the split gives it 10%)" in over.status.message
 
     def test_starts_over_with_another_weight(self) -> None:
         up = tick(a_snapshot(replace(a_status(Phase.PROGRESSING, 100), book=a_book(*CALM, answered=200.0))))
