@@ -7,8 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from canary.adapters.api import Json
-from canary.core.counters import Series
-from canary.core.counts import SERVICE, Counts, Revisions, Version, What, standing
+from canary.core import counters as counting
+from canary.core.counters import Counters, Series
+from canary.core.counts import SERVICE, Counts, Revisions, Version, What, placed, standing
 from canary.core.questions import Scope
 from canary.core.spec import Side
 from canary.lab import seed
@@ -131,7 +132,8 @@ def counted(traffic: Traffic, pods: list[Json]) -> Counts:
             ]
     sides = {v: Side(service=name, deployment=name) for v, name in (("stable", seed.STABLE), ("canary", seed.CANARY))}
     scope = Scope(namespace="town", apex=seed.APEX, bounds=frozenset(), routes=True, **sides)
-    return standing(series, scope, Revisions(stable="s", canary="c"), client=True)
+    _, increments = counting.advance(Counters.fresh(), series, at=1.0, born={})
+    return standing(placed(increments, scope, Revisions(stable="s", canary="c"), client=True))
 
 
 def test_counters_follow_the_split_and_the_pods_and_the_controller_reads_them() -> None:

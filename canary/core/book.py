@@ -134,14 +134,18 @@ def measure(book: Book, gates: Iterable[Gate], counts: Counts, seconds: float) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One interval between readings: its length, and the canary's weight at its end."""
+    """One interval between readings: its length, and the canary's weight at its end.
+
+    `settled` if all of it was sent at that weight.
+    """
 
     seconds: float
     weight: Weight
+    settled: bool
 
 
-def observe_open(book: Book, gates: Iterable[Gate], counts: Counts, standing: Counts, span: Span) -> Book:
-    """Compare what was sent with what was answered, as the counters stand at the end of `span`."""
+def observe(book: Book, gates: Iterable[Gate], counts: Counts, standing: Counts, span: Span) -> Book:
+    """Compare what was sent with what was answered, as the counters stand at the end of `span`, and with the weight."""
     states = dict(book.open)
     worst: dict[str, float] = {}
     for gate in gates:
@@ -156,7 +160,8 @@ def observe_open(book: Book, gates: Iterable[Gate], counts: Counts, standing: Co
         )
         before = states.get(place) or OpenRequests.fresh()
         states[place] = before.observe(canary, stable, seconds=span.seconds, weight=span.weight, p_bad=p_bad)
-    return replace(book, open=states)
+    share = book.share.later(counts.sent, span.seconds) if span.settled else book.share
+    return replace(book, open=states, share=share)
 
 
 def forget(book: Book, names: Iterable[str]) -> Book:

@@ -57,8 +57,8 @@ def conditions(facts: Facts, status: CanaryStatus) -> CanaryStatus:
     rollout = status.rollout
     # the reason of a rollback is not what it waits for
     held = status.active and status.reason in HELD and rollout is not None and status.reason is not rollout.fault
-    if rollout is not None:
-        rollout = replace(rollout, held_since=(rollout.held_since or seen.at) if held else None)
+    if rollout is not None and held is not (rollout.held_since is not None):
+        rollout = replace(rollout, held_since=seen.at if held else None)
     last = status.history[-1] if status.history and not status.active else None
     # a superseded rollout sets neither: the newer one will
     wanted = {

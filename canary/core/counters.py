@@ -51,8 +51,6 @@ class Increment:
     value: float
     total: float = 0.0
     """The counter as it stands, for what is a difference of two counters: open requests."""
-    at: float = 0.0
-    """When that was scraped."""
 
 
 class _Going(NamedTuple):
@@ -112,7 +110,7 @@ def advance(
                 new = target not in known and _born(labels, born) > oldest
             was = (-math.inf, 0.0) if new else first
         value, last[key] = _count(was, samples)
-        increments.append(Increment(labels=labels, value=value, total=last[key][1], at=last[key][0]))
+        increments.append(Increment(labels=labels, value=value, total=last[key][1]))
     for key, was in before.last.items():
         if key not in offered and (kept := _missing(was, going.get(key[:2]), at, steady)) is not None:
             last[key] = kept
@@ -126,11 +124,6 @@ def bound(labels: Mapping[str, str]) -> float | None:
     except ValueError:
         return None
     return None if math.isnan(value) else value
-
-
-def latest(series: Series) -> float | None:
-    """Say where a counter stands, as far as its samples are counts."""
-    return next((sample[1] for sample in reversed(series.samples) if _counts(sample)), None)
 
 
 def _counts(sample: Sample) -> bool:

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
-from canary.core.counters import Increment, Series, bound, latest
+from canary.core.counters import Increment, Series, bound
 from canary.core.gates import Gate, Metric
 from canary.core.questions import Scope
 
@@ -146,31 +147,63 @@ def origin(labels: Mapping[str, str], scope: Scope, revisions: Revisions, *, cli
 
 def destination(labels: Mapping[str, str], scope: Scope) -> Leaf | None:
     """Say where a client sent what a series counts, None for other series."""
-    outbound = labels.get("direction") == "outbound" and labels.get("dst_namespace") == scope.namespace
-    if not outbound or labels.get("__name__") != "request_total":
+    if labels.get("__name__") != "request_total" or labels.get("direction") != "outbound":
+        return None
+    if labels.get("dst_namespace") != scope.namespace:
         return None
     leaves = {scope.stable.service: Leaf.STABLE, scope.canary.service: Leaf.CANARY, scope.apex: Leaf.APEX}
     return leaves.get(labels.get("dst_service", ""))
 
 
+class Placed(NamedTuple):
+    """A series that counts something, by what its labels mean, and the sums that it goes into."""
+
+    increment: Increment
+    leaf: Leaf | None
+    at: Origin | None
+    sums: tuple[What, ...]
+    le: float | None
+
+
+def placed(increments: Iterable[Increment], scope: Scope, revisions: Revisions, *, client: bool) -> list[Placed]:
+    """Read the labels, once for all that is counted by them."""
+    found = []
+    for increment in increments:
+        labels = increment.labels
+        leaf = destination(labels, scope) if client else None
+        at = origin(labels, scope, revisions, client=client)
+        if at is not None:
+            found.append(Placed(increment, leaf, at, *_meaning(labels)))
+        elif leaf is not None:
+            found.append(Placed(increment, leaf, None, (), None))
+    return found
+
+
 def count(increments: Iterable[Increment], scope: Scope, revisions: Revisions, *, client: bool) -> Counts:
     """Sum increments by what they mean."""
+    return gained(placed(increments, scope, revisions, client=client))
+
+
+def gained(increments: Iterable[Placed]) -> Counts:
+    """Sum what was counted since the reading before."""
     counts = Counts()
-    for increment in increments:
-        leaf = destination(increment.labels, scope) if client else None
+    for increment, leaf, at, sums, le in increments:
+        value = increment.value
         if leaf is not None:
-            counts.sent[leaf] += increment.value
-        at = origin(increment.labels, scope, revisions, client=client)
+            counts.sent[leaf] += value
         if at is not None:
-            for sums in (counts, counts.pods[at.version, at.pod]):
-                _add(sums, at, increment.labels, increment.value)
+            for its in (counts, counts.pods[at.version, at.pod]):
+                _add(its, at, sums, le, value)
     return counts
 
 
-def standing(series: Iterable[Series], scope: Scope, revisions: Revisions, *, client: bool) -> Counts:
+def standing(increments: Iterable[Placed]) -> Counts:
     """Sum the counters as they stand: what was sent and not yet answered is the difference of two of these."""
-    now = [Increment(labels=s.labels, value=value) for s in series if (value := latest(s)) is not None]
-    return count(now, scope, revisions, client=client)
+    counts = Counts()
+    for increment, _, at, sums, le in increments:
+        if at is not None:
+            _add(counts, at, sums, le, increment.total)
+    return counts
 
 
 def _version(
@@ -184,26 +217,31 @@ def _version(
     return None
 
 
-def _add(counts: Counts, at: Origin, labels: Mapping[str, str], value: float) -> None:
-    name = labels.get("__name__", "").removeprefix("route_")
-    where = (at.version, at.place)
-    match name:
+def _add(counts: Counts, at: Origin, sums: tuple[What, ...], le: float | None, value: float) -> None:
+    for what in sums:
+        counts.sums[at.version, at.place, what] += value
+    if le is not None:
+        counts.fast[at.version, at.place, le] += value
+
+
+def _meaning(labels: Mapping[str, str]) -> tuple[tuple[What, ...], float | None]:
+    """Say which sums a series goes into, and at which latency bound."""
+    match labels.get("__name__", "").removeprefix("route_"):
         case "request_total":
-            counts.sums[*where, What.SENT] += value
+            return (What.SENT,), None
         case "response_total":
-            failed = value if labels.get("classification") == "failure" else 0.0
-            counts.sums[*where, What.ANSWERED] += value
-            counts.sums[*where, What.FAILED] += failed
+            sums = [What.ANSWERED]
+            if labels.get("classification") == "failure":
+                sums.append(What.FAILED)
             if labels.get("status_code", "").startswith("4"):
-                counts.sums[*where, What.REFUSED] += value
+                sums.append(What.REFUSED)
+            return tuple(sums), None
         case "response_latency_ms_bucket":
             # failed responses are kept apart: fast failures look fast
             le = bound(labels)
-            if labels.get("status_code", "").startswith("5"):
-                counts.sums[*where, What.FAILED_TIMED] += value if le == math.inf else 0.0
-            elif le == math.inf:
-                counts.sums[*where, What.TIMED] += value
-            elif le is not None:
-                counts.fast[*where, le] += value
+            failed = labels.get("status_code", "").startswith("5")
+            if le == math.inf:
+                return (What.FAILED_TIMED if failed else What.TIMED,), None
+            return (), None if failed else le
         case _:
-            pass
+            return (), None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from canary.core.counters import Counters
 from canary.core.decision import Notice
+from canary.core.gates import Gate
 from canary.core.judgement import Judgement
 from canary.core.questions import GateReply, Unanswered
 from canary.core.snapshot import Snapshot
@@ -17,11 +18,16 @@ from canary.core.status import CanaryStatus, Phase, Reason, Rollout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything the rules may look at. `interval_over` if a reading was taken in this tick, or was due and failed."""
+    """Everything the rules may look at.
+
+    `gates` are those that the evidence is of. `interval_over` if a reading was taken in this tick, or was due and
+    failed.
+    """
 
     seen: Snapshot
     status: CanaryStatus
     counters: Counters | None
+    gates: tuple[Gate, ...] = ()
     judgement: Judgement | None = None
     replies: dict[WebhookKind, list[tuple[str, GateReply | Unanswered]]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()

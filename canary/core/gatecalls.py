@@ -22,7 +22,7 @@ from canary.core.status import Phase, Rollout
 def gate_calls(seen: Snapshot) -> Iterator[CallGate]:
     """List the calls of this tick."""
     rollout = seen.status.rollout
-    if rollout is None:
+    if rollout is None or not seen.spec.webhooks:
         return
     wanted = {WebhookKind.ROLLBACK, *_confirmations(seen, rollout)}
     for hook in seen.spec.webhooks:
@@ -41,8 +41,8 @@ def _confirmations(seen: Snapshot, rollout: Rollout) -> Iterator[WebhookKind]:
 
 def _about_to_step(seen: Snapshot, rollout: Rollout) -> bool:
     book = seen.status.book
-    judgement = judge(book, armed_gates(seen.spec, seen.status), seen.spec)
-    facts = Facts(seen=seen, status=seen.status, counters=None, judgement=judgement)
+    found = armed_gates(seen.spec, seen.status)
+    facts = Facts(seen=seen, status=seen.status, counters=None, gates=found, judgement=judge(book, found, seen.spec))
     dwelt = seen.spec.ramp is not None or rollout.dwelt + seen.elapsed >= seen.spec.dwell
     return (dwelt and convincing(facts) and _in_range(seen)) or _about_to_go_on(seen, rollout, timedelta())
 

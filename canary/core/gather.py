@@ -15,6 +15,7 @@ from canary.core.queries import with_queries
 from canary.core.questions import Answers, CallGate, GateReply, Unanswered
 from canary.core.snapshot import Snapshot
 from canary.core.spec import WebhookKind
+from canary.core.status import CanaryStatus
 
 
 def gather(seen: Snapshot, answers: Answers) -> Facts:
@@ -25,9 +26,9 @@ def gather(seen: Snapshot, answers: Answers) -> Facts:
     status = replace(status, book=replace(status.book, waited=status.book.waited + seen.elapsed.total_seconds()))
     facts = Facts(seen=seen, status=status, counters=seen.counters, replies=_replies(answers))
     facts = with_changes(with_history(with_bounds(facts, answers), answers))
-    facts = timed(take_in(with_queries(facts, answers), answers))
-    judgement = judge(facts.status.book, armed_gates(seen.spec, facts.status), seen.spec)
-    return replace(facts, judgement=judgement)
+    facts = replace(facts, gates=armed_gates(seen.spec, facts.status))
+    facts = take_in(with_queries(facts, answers), answers)
+    return replace(facts, status=timed(facts), judgement=judge(facts.status.book, facts.gates, seen.spec))
 
 
 def _replies(answers: Answers) -> dict[WebhookKind, list[tuple[str, GateReply | Unanswered]]]:
@@ -38,7 +39,7 @@ def _replies(answers: Answers) -> dict[WebhookKind, list[tuple[str, GateReply | 
     return replies
 
 
-def timed(facts: Facts) -> Facts:
+def timed(facts: Facts) -> CanaryStatus:
     """Add the time since the last look to what it counts for."""
     seen, status, rollout = facts.seen, facts.status, facts.rollout
     elapsed, none = seen.elapsed, timedelta()
@@ -49,7 +50,7 @@ def timed(facts: Facts) -> Facts:
         spent=rollout.spent if clock_stopped(facts) else rollout.spent + elapsed + _unwatched(facts),
         exposed=rollout.exposed + (elapsed if status.weight > 0 else none),
     )
-    return replace(facts, status=replace(status, rollout=rollout))
+    return replace(status, rollout=rollout)
 
 
 def _unwatched(facts: Facts) -> timedelta:

@@ -6,7 +6,7 @@ zeros.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,8 +14,8 @@ from functools import partial
 from canary.core import book as books
 from canary.core import counters as counting
 from canary.core.book import Book, Manner, Span
-from canary.core.counters import Counters, Increment, Series
-from canary.core.counts import SERVICE, Counts, Revisions, Version, What, at_client, count, standing
+from canary.core.counters import Counters, Series
+from canary.core.counts import SERVICE, Counts, Placed, Revisions, Version, What, at_client, gained, placed, standing
 from canary.core.decision import Notice
 from canary.core.edges import ENOUGH, Edge, choose
 from canary.core.expectation import told
@@ -138,62 +138,60 @@ def _recalled(facts: Facts, then: Reading) -> Facts:
 
 def _unread(facts: Facts, detail: str) -> Facts:
     """Fold an interval without a reading: a tick of zeros."""
-    found, rule = armed_gates(facts.spec, facts.status), facts.spec.threshold
-    book = books.fold(facts.status.book, found, Counts(), facts.live_weight, rule)
-    facts = _remember(facts, replace(book, waited=0.0))
-    return _silenced(replace(facts, interval_over=True), (Reason.METRICS_UNREACHABLE, detail))
+    book = books.fold(facts.status.book, facts.gates, Counts(), facts.live_weight, facts.spec.threshold)
+    rollout = replace(facts.rollout, silence=(Reason.METRICS_UNREACHABLE, detail))
+    status = replace(facts.status, book=replace(book, waited=0.0), rollout=rollout)
+    return replace(facts, status=status, interval_over=True)
 
 
 def _folded(facts: Facts, now: Reading) -> Facts:
     seen, rollout, book = facts.seen, facts.rollout, facts.status.book
-    found, scope = armed_gates(seen.spec, facts.status), scope_of(seen)
-    revisions = Revisions(stable=rollout.baseline, canary=rollout.revision)
+    scope, revisions = scope_of(seen), Revisions(stable=rollout.baseline, canary=rollout.revision)
     manner = _manner(now, scope, book.manner)
     moved = book.manner is not None and book.manner.client != manner.client
     before = Counters.fresh() if facts.counters is None or moved else facts.counters
-    counters, increments = counting.advance(before, now.series, at=now.at, born=_births(seen))
-    interval, dark = seen.spec.interval.total_seconds(), _dark(facts, now, manner)
-    counts, seconds = Counts(), 0.0
+    counters, added = counting.advance(before, now.series, at=now.at, born=_births(seen))
+    read = placed(added, scope, revisions, client=manner.client)
+    stands, dark = standing(read), _dark(facts, now, manner)
+    counts, seconds, silent = Counts(), 0.0, rollout.silent
     if before.taken is not None:
         seconds = max(0.1, now.at - before.taken)
-        counts = count(_comparable(increments, book.manner, manner), scope, revisions, client=manner.client)
+        counts = gained(_comparable(read, book.manner, manner))
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
-        rollout = replace(rollout, silent=0 if arrived else rollout.silent + 1)
-    book = books.fold(book, found, counts, facts.live_weight, seen.spec.threshold)
-    stands = standing(now.series, scope, revisions, client=manner.client)
+        silent = 0 if arrived else silent + 1
+    book = books.fold(book, facts.gates, counts, facts.live_weight, seen.spec.threshold)
     if before.taken is not None and dark is None:
-        book = books.measure(book, found, counts, _scraped(before, counters))
-        if settled(facts.rollout.dwelt, seen.scrape):
-            book = replace(book, share=book.share.later(counts.sent, seconds))
-        book = books.observe_open(book, found, counts, stands, Span(seconds=seconds, weight=facts.live_weight))
-    book = _with_edges(book, seen.spec, stands, manner)
+        book = books.measure(book, facts.gates, counts, _scraped(before, counters))
+        span = Span(seconds=seconds, weight=facts.live_weight, settled=settled(rollout.dwelt, seen.scrape))
+        book = books.observe(book, facts.gates, counts, stands, span)
+    book = _with_edges(book, facts, stands, manner)
     # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them
     at = now.at if dark is None else max(book.at, _newest(now, manner) or 0.0)
     book = replace(book, at=at, waited=0.0, manner=manner)
-    facts = replace(facts, status=replace(facts.status, book=book, rollout=rollout), counters=counters)
-    facts = replace(facts, interval_over=True)
-    silence = dark or _no_traffic(facts, counts)
-    if silence is None and facts.status.phase is Phase.BAKING and facts.settled and facts.status.weight == FULL:
-        # an interval that follows an outage counts once, however long it was: an outage does not bake
-        baked = rollout.baked + timedelta(seconds=min(seconds, 1.5 * interval))
-        facts = replace(facts, status=replace(facts.status, rollout=replace(rollout, baked=baked)))
-    return _silenced(facts, silence)
+    silence = dark or _no_traffic(facts, counts, book, silent)
+    # an interval that follows an outage counts once, however long it was: an outage does not bake
+    bakes = silence is None and facts.status.phase is Phase.BAKING and facts.settled and facts.status.weight == FULL
+    baked = timedelta(seconds=min(seconds, 1.5 * seen.spec.interval.total_seconds())) if bakes else timedelta()
+    rollout = replace(rollout, silent=silent, silence=silence, baked=rollout.baked + baked)
+    status = replace(facts.status, book=book, rollout=rollout)
+    judged = facts.gates if book.edges == facts.status.book.edges else armed_gates(seen.spec, status)
+    return replace(facts, status=status, counters=counters, gates=judged, interval_over=True)
 
 
-def _with_edges(book: Book, spec: CanarySpec, stands: Counts, manner: Manner) -> Book:
+def _with_edges(book: Book, facts: Facts, stands: Counts, manner: Manner) -> Book:
     """Choose where a slowdown is measured, by all that stable's pods have counted, once that is enough.
 
     What is counted afterwards has no part in the choice, so the evidence stays valid.
     """
     chosen: list[Edge] = []
-    for gate in gates(spec, book.bounds, edges=book.edges):
+    for gate in filter(unmeasured, facts.gates):
         known, _ = stands.over(gate, Version.STABLE, math.inf)
-        if unmeasured(gate) and known >= ENOUGH and manner.bounds >= set(book.bounds):
+        if known >= ENOUGH and manner.bounds >= set(book.bounds):
             chosen += choose(gate.place, gate.factor, book.bounds, partial(_tail, stands, gate))
     if not chosen:
         return book
     book = replace(book, edges=(*book.edges, *chosen))
-    return books.keep(book, gates(spec, book.bounds, edges=book.edges))
+    return books.keep(book, gates(facts.spec, book.bounds, edges=book.edges))
 
 
 def _tail(stands: Counts, gate: Gate, bound: float) -> float:
@@ -218,13 +216,14 @@ def _of_route(series: Series) -> bool:
     return series.labels.get("__name__", "").startswith("route_")
 
 
-def _comparable(increments: Iterable[Increment], before: Manner | None, now: Manner) -> list[Increment]:
+def _comparable(read: Sequence[Placed], before: Manner | None, now: Manner) -> Sequence[Placed]:
     """Leave out what the reading before was not asked for."""
     if before is None or before == now:
-        return list(increments)
+        return read
     same_cut, routed = before.bounds == now.bounds, before.routes
+    labelled = ((one, one.increment.labels) for one in read)
     return [
-        i for i in increments if (same_cut or "le" not in i.labels) and (routed or not i.labels.get("rt_route", ""))
+        one for one, labels in labelled if (same_cut or "le" not in labels) and (routed or not labels.get("rt_route"))
     ]
 
 
@@ -236,10 +235,6 @@ def _scraped(before: Counters, now: Counters) -> float:
 def _births(seen: Snapshot) -> dict[str, float]:
     sides = (side for side in (seen.stable, seen.canary) if side is not None)
     return {pod.name: pod.created for side in sides for pod in side.pods}
-
-
-def _silenced(facts: Facts, silence: tuple[Reason, str] | None) -> Facts:
-    return replace(facts, status=replace(facts.status, rollout=replace(facts.rollout, silence=silence)))
 
 
 def _dark(facts: Facts, now: Reading, manner: Manner) -> tuple[Reason, str] | None:
@@ -265,15 +260,15 @@ def _newest(reading: Reading, manner: Manner) -> float | None:
     return max((at for s in counted for at, value in s.samples if math.isfinite(value)), default=None)
 
 
-def _no_traffic(facts: Facts, counts: Counts) -> tuple[Reason, str] | None:
+def _no_traffic(facts: Facts, counts: Counts, book: Book, silent: int) -> tuple[Reason, str] | None:
     """Say that the canary gets nothing although it should."""
-    if facts.rollout.silent < SILENT:
+    if silent < SILENT:
         return None
-    sent = f"no request reached the canary at {facts.status.weight}m in {facts.rollout.silent} intervals"
+    sent = f"no request reached the canary at {facts.status.weight}m in {silent} intervals"
     if counts.of(Version.STABLE, SERVICE, What.SENT) == 0:
         return Reason.NO_TRAFFIC, f"{sent}, nor stable in this one"
-    traffic = facts.status.book.traffic.get(SERVICE, Traffic())
-    seconds = facts.rollout.silent * facts.spec.interval.total_seconds()
+    traffic = book.traffic.get(SERVICE, Traffic())
+    seconds = silent * facts.spec.interval.total_seconds()
     if traffic.rps * seconds * facts.status.weight / FULL < EXPECTED:
         return None
     return Reason.NO_TRAFFIC, f"{sent}; clients without the mesh, or with a cached profile, do not obey the split"

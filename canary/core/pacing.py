@@ -5,7 +5,6 @@ evidence allows it is `ripeness`' question, and whether the pods can carry it th
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from canary.core import ramp as risk
 from canary.core.counts import SERVICE
@@ -13,7 +12,6 @@ from canary.core.exposure import Traffic
 from canary.core.facts import Facts
 from canary.core.formats import show_share, show_weight
 from canary.core.gates import EARLIEST_PASS, Gate
-from canary.core.history import armed_gates
 from canary.core.spec import FULL, HALF, Ramp, Weight
 from canary.core.statistics import ucb
 
@@ -101,7 +99,7 @@ def _begin(facts: Facts, ramp: Ramp) -> Pace:
 
 def _before(facts: Facts) -> float:
     """Give the service's requests per second as stable's past tells, 0 where it does not: of routes are only parts."""
-    found = [gate.name for gate in armed_gates(facts.spec, facts.status) if not gate.place]
+    found = [gate.name for gate in facts.gates if not gate.place]
     learned = facts.rollout.learned or {}
     return max((learned[name].rps for name in found if name in learned), default=0.0)
 
@@ -129,8 +127,7 @@ def _by_risk(facts: Facts, ramp: Ramp) -> Pace:
 
 
 def _riskiest(facts: Facts, ramp: Ramp) -> Gate:
-    found = armed_gates(facts.spec, facts.status)
-    return min(found, key=lambda gate: _bearable(facts, ramp, gate))
+    return min(facts.gates, key=lambda gate: _bearable(facts, ramp, gate))
 
 
 def _bearable(facts: Facts, ramp: Ramp, gate: Gate) -> float:
@@ -143,13 +140,7 @@ def _excess(facts: Facts, gate: Gate) -> float:
     n, f = book.effective.get(gate.name, (0.0, 0.0))
     tally = book.tallies.get(gate.name)
     stable = tally.stable_failures / tally.stable_requests if tally is not None and tally.stable_requests else 0.0
-    return risk.excess_of(_bound(n, f, gate.promise.beta), stable)
-
-
-@lru_cache(maxsize=1024)
-def _bound(n: float, f: float, beta: float) -> float:
-    """Bound a rate; asked several times a tick."""
-    return ucb(n, f, beta)
+    return risk.excess_of(ucb(n, f, gate.promise.beta), stable)
 
 
 def _reaction(facts: Facts) -> float:

@@ -32,6 +32,7 @@ Waudby-Smith & Ramdas 2024 (only the conditional mean matters).
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 ODDS = (1.6, 2.5, 5.0, 12.0, 40.0, 400.0)
@@ -132,8 +133,12 @@ def culprits(e_values: Mapping[str, float], alpha: float) -> tuple[str, ...]:
     return tuple(ranked[:named])
 
 
+@lru_cache(maxsize=1024)
 def ucb(n: float, f: float, beta: float = 0.05) -> float:
-    """Bound the failure rate from above after f failures among n effective requests, anytime-valid (theorem 6)."""
+    """Bound the failure rate from above after f failures among n effective requests, anytime-valid (theorem 6).
+
+    Asked again and again of the same counts: several times a tick, and all through the bake, in which stable's stand.
+    """
     if n <= 0:
         return 1.0
     mixture = math.lgamma(f + 0.5) + math.lgamma(n - f + 0.5) - math.lgamma(n + 1) - 2 * math.lgamma(0.5)

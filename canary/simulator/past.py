@@ -1,5 +1,6 @@
 """What Prometheus has of stable from before the release: drawn as the rest is, and folded by the shipped code."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from random import Random
 from typing import TypeAlias
@@ -17,10 +18,14 @@ PASTS = 20
 Values: TypeAlias = tuple[float, float, float, float]
 
 
-@lru_cache(maxsize=4 * PASTS)
 def recall(scenario: Scenario, question: ReadHistory, number: int) -> History:
     """Give one of `PASTS` pasts: runs take turns with them, for drawing one costs half as much as a rollout."""
-    return look_back(scenario, question, Random(f"past {number % PASTS}"))  # noqa: S311 - chance, no secret
+    return _drawn(scenario, question, number % PASTS)
+
+
+@lru_cache(maxsize=4 * PASTS)
+def _drawn(scenario: Scenario, question: ReadHistory, number: int) -> History:
+    return look_back(scenario, question, Random(f"past {number}"))  # noqa: S311 - chance, no secret
 
 
 def look_back(scenario: Scenario, question: ReadHistory, rng: Random) -> History:
@@ -48,18 +53,20 @@ def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: f
     for size in groups:
         hit[mesh.rng.randrange(PODS)] += size
     slow = good - fast
+    wheres = {SERVICE, place}
+    _add(counts, wheres, (good, sum(hit), fast), bounds)
     for pod in range(PODS):
         its_good, its_slow = (binomial(mesh.rng, left, 1 / (PODS - pod)) for left in (good - slow, slow))
         good, slow = good - its_good - its_slow, slow - its_slow
-        for sums in (counts, counts.pods[Version.STABLE, str(pod)]):
-            for where in {SERVICE, place}:
-                _add(sums, where, (its_good + its_slow, hit[pod], its_good), bounds)
+        its = counts.pods[Version.STABLE, str(pod)]
+        _add(its, wheres, (its_good + its_slow, hit[pod], its_good), bounds)
 
 
-def _add(counts: Counts, where: str, values: tuple[int, int, int], bounds: frozenset[float]) -> None:
+def _add(counts: Counts, wheres: Iterable[str], values: tuple[int, int, int], bounds: frozenset[float]) -> None:
     good, failed, fast = values
-    counts.sums[Version.STABLE, where, What.ANSWERED] += good + failed
-    counts.sums[Version.STABLE, where, What.FAILED] += failed
-    counts.sums[Version.STABLE, where, What.TIMED] += good
-    for bound in bounds:
-        counts.fast[Version.STABLE, where, bound] += fast
+    for where in wheres:
+        counts.sums[Version.STABLE, where, What.ANSWERED] += good + failed
+        counts.sums[Version.STABLE, where, What.FAILED] += failed
+        counts.sums[Version.STABLE, where, What.TIMED] += good
+        for bound in bounds:
+            counts.fast[Version.STABLE, where, bound] += fast

@@ -83,7 +83,8 @@ class Site:
         decision = decide(seen, {question: self._answer(question) for question in questions(seen)})
         if decision.save:
             self.status = decision.status
-        self.ledger.keep(replace(seen, saved=self.status), decision, self.mesh.now)
+            seen = replace(seen, saved=decision.status)
+        self.ledger.keep(seen, decision, self.mesh.now)
         for effect in decision.effects:
             self._perform(effect)
         return decision

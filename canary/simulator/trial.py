@@ -83,8 +83,11 @@ class Stage:
             weights = {spec.stable.service: FULL - status.weight, spec.canary.service: status.weight}
             split = replace(split, weights=weights)
         seen = replace(self.seen, status=status, saved=status, split=split, elapsed=spec.interval)
-        facts = timed(Facts(seen=seen, status=status, counters=None, interval_over=True))
-        return advance(replace(facts, judgement=judge(facts.status.book, self.gates, spec))).status
+        judgement = judge(book, self.gates, spec)
+        facts = Facts(
+            seen=seen, status=status, counters=None, gates=self.gates, judgement=judgement, interval_over=True
+        )
+        return advance(replace(facts, status=timed(facts))).status
 
 
 def prepare(canary: Mapping[str, object], icc: float) -> Stage:

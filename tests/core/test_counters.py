@@ -71,9 +71,9 @@ class TestWalking:
         assert counted(behind, start=start) == 0
         assert counted(behind, (28.0, series((7.9, 75.0), (17.9, 168.0), (27.9, 268.0))), start=start) == 97
 
-    def test_tells_what_stands_and_when_it_was_scraped(self) -> None:
+    def test_tells_what_stands(self) -> None:
         _, (increment,) = read((10, series((10, 100.0))), (25, series((10, 100.0), (20, 130.0), (24, math.nan))))
-        assert increment == Increment(labels=series().labels, value=30.0, total=130.0, at=20)
+        assert increment == Increment(labels=series().labels, value=30.0, total=130.0)
 
     @pytest.mark.parametrize(
         ("le", "spelt"),

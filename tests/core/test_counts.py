@@ -2,8 +2,9 @@
 
 import pytest
 
-from canary.core.counters import Increment, Series
-from canary.core.counts import Origin, Revisions, Version, What, at_client, count, origin, standing
+from canary.core import counters as counting
+from canary.core.counters import Counters, Increment, Series
+from canary.core.counts import Counts, Origin, Revisions, Version, What, at_client, count, origin, placed, standing
 from canary.core.gates import Gate, gates
 from canary.core.questions import Scope
 from canary.core.spec import Side
@@ -171,13 +172,23 @@ def latency_gates(bounds: tuple[float, ...]) -> tuple[Gate, ...]:
     return gates(a_spec(gates={"latency": {"p99": "300ms"}}), bounds)
 
 
+def stands(*series: Series) -> Counts:
+    _, increments = counting.advance(Counters.fresh(), series, at=2.0, born={})
+    return standing(placed(increments, SCOPE, REVISIONS, client=True))
+
+
 def test_counters_as_they_stand_show_what_is_open() -> None:
     sent = Series({**OUTBOUND, "__name__": "request_total"}, ((1.0, 5.0), (2.0, 9.0)))
-    found = standing([sent, Series(OUTBOUND, ((2.0, 6.0),)), Series(OUTBOUND, ())], SCOPE, REVISIONS, client=True)
+    found = stands(sent, Series(OUTBOUND, ((2.0, 6.0),)), Series({**OUTBOUND, "status_code": "200"}, ()))
     assert found.of(Version.CANARY, "", What.SENT) - found.of(Version.CANARY, "", What.ANSWERED) == 3
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1e308])
 def test_counters_stand_where_they_last_were_a_count(value: float) -> None:
-    found = standing([Series(OUTBOUND, ((1.0, 6.0), (2.0, value)))], SCOPE, REVISIONS, client=True)
+    found = stands(Series(OUTBOUND, ((1.0, 6.0), (2.0, value))))
     assert found.of(Version.CANARY, "", What.ANSWERED) == 6
+
+
+def test_what_clients_send_to_other_revisions_stands_nowhere() -> None:
+    found = stands(Series({**OUTBOUND, "__name__": "request_total", "dst_pod_template_hash": "c1"}, ((2.0, 6.0),)))
+    assert not found.sums
