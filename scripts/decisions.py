@@ -1,4 +1,4 @@
-"""Calibrates both policies and writes what came out: `docs/calibration.json`, and the tables of `docs/decisions.md`.
+"""Calibrates both policies: `docs/calibration.json`, and of that the tables and figures of `docs/decisions.md`.
 
 `make calibrate` takes about half an hour of each of two cores; the boundaries, held for four simulated hours, are most
 of it. With `--render` the page is made anew from the results that are there.
@@ -23,6 +23,7 @@ from canary.simulator.summary import play_many, summarise
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 RESULTS, PAGE = DOCS / "calibration.json", DOCS / "decisions.md"
+FIGURES: Final = Path(__file__).with_name("figures.py")
 SPEC: Final[dict[str, object]] = {
     "service": "web",
     "stable": {"service": "web-stable"},
@@ -185,7 +186,9 @@ def rendered(results: Mapping[str, Any], page: str) -> str:
 def main() -> None:
     """Calibrate, unless only the page is wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--render", action="store_true", help="make the page from the results that are there")
+    parser.add_argument(
+        "--render", action="store_true", help="make the page and its figures from the results that are there"
+    )
     parser.add_argument("--runs", type=int, default=4000, help="rollouts in each good world; others in proportion")
     parser.add_argument("--seed", type=int, default=1_000_000_001, help="of the first run")
     options = parser.parse_args()
@@ -195,6 +198,7 @@ def main() -> None:
         results["whole"] = {policy: whole(policy, seeds[policy]) for policy in POLICIES}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     PAGE.write_text(rendered(read(), PAGE.read_text()))
+    subprocess.run([sys.executable, str(FIGURES)], check=True)  # noqa: S603 - our own script
 
 
 def read() -> dict[str, Any]:

@@ -84,11 +84,16 @@ def replayed(file: Path | None, traces: Traces | None, outcomes: "Sequence[Outco
 def targets(file: Path | None, report: "Report") -> None:
     """Draw how the targets were met."""
     if file is not None:
+        from canary.simulator.targets import TITLES
+
         parts = {
-            t.id: [(part.got / part.wanted, part.met) for part in t.parts if part.wanted > 0] for t in report.targets
+            f"{t.id}: {TITLES[t.id]}": [(part.got / part.wanted, part.met) for part in t.parts if part.wanted > 0]
+            for t in report.targets
+            if t.parts
         }
-        title = f"T1 to T9, {report.policy}: every figure of every world"
-        plots.save(partial(plots.targets, parts=parts, title=title), file, (8.0, 4.5))
+        few = [remark for remark in report.remarks if remark.startswith("Few runs")]
+        title = "\n".join([f"Targets, {report.policy}: every figure of every world", *few])
+        plots.save(partial(plots.targets, parts=parts, title=title), file, (10.0, 5.5))
 
 
 def _named(ending: "Ending") -> str:

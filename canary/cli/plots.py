@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from canary.errors import CanaryError, Problem
@@ -43,6 +44,8 @@ STYLE: Final[Any] = {
 }
 FLOOR: Final = 1e-3  # odds below are drawn there
 CEILING: Final = 1e4
+LEAST: Final = 0.01  # of what is wanted at most, drawn there
+MULTIPLES: Final = (0.01, 0.1, 0.5, 1.0, 2.0)
 ODDS: Final = "odds (to 1), drawn up to 10⁴"
 Line: TypeAlias = Sequence[tuple[float, float]]
 
@@ -113,7 +116,7 @@ def story(figure: "Figure", moments: Sequence[Moment], title: str, decide: tuple
     _threshold(odds, decide[0], RED, "rolled back")
     _threshold(odds, decide[1], GREEN, "passes")
     odds.set(xlabel="seconds since the release was shipped", ylabel=ODDS)
-    odds.legend(loc="lower left")
+    odds.legend(loc="upper left")
 
 
 def distribution(figure: "Figure", runs: Mapping[str, Sequence[tuple[float, float]]], title: str) -> None:
@@ -178,8 +181,11 @@ def targets(figure: "Figure", parts: Mapping[str, Sequence[tuple[float, bool]]],
     names = list(parts)[::-1]
     for row, name in enumerate(names):
         for met, colour, marker in ((True, GREEN, "o"), (False, RED, "X")):
-            values = [min(100.0, max(0.01, got)) for got, kept in parts[name] if kept is met]
+            values = [min(100.0, max(LEAST, got)) for got, kept in parts[name] if kept is met]
             axes.plot(values, [row] * len(values), marker, color=colour, alpha=0.6, markersize=6)
+        edge = sum(got <= LEAST for got, _ in parts[name])
+        if edge > 1:
+            axes.annotate(f"{edge} figures", (LEAST, row), xytext=(6, -3), textcoords="offset points", fontsize=8)
     axes.axvline(1.0, color=INK, linestyle="--", linewidth=1)
     axes.annotate(
         "the most that is wanted",
@@ -190,8 +196,9 @@ def targets(figure: "Figure", parts: Mapping[str, Sequence[tuple[float, bool]]],
         fontsize=8,
     )
     axes.set_xscale("log")
-    axes.set(xlabel="got, as a multiple of the most that is wanted (0.01 and less: at the left edge)")
-    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel=f"got, as a multiple of the most that is wanted ({LEAST:g} and less: at the left edge)")
+    axes.set_xticks(MULTIPLES, [f"{multiple:g}" for multiple in MULTIPLES])
+    axes.set_yticks(range(len(names)), [fill(name, 36) for name in names])
     for label, colour, marker in (("met", GREEN, "o"), ("missed", RED, "X")):
         axes.plot([], [], marker, color=colour, label=label)
     figure.legend(loc="outside lower center", ncols=2)

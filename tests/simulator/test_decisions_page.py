@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,6 +62,16 @@ def test_what_was_not_measured_is_said() -> None:
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
     with pytest.raises(SystemExit, match="0 places for made"):
         SCRIPT.rendered({}, "nothing")
+
+
+def test_figures_are_those_of_the_results_and_small(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "figures.py"), "--into", str(tmp_path)], check=True)
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGE.read_text())
+    assert sorted(shown) == sorted(file.name for file in tmp_path.iterdir())
+    for name in shown:
+        drawn = (tmp_path / name).read_bytes()
+        assert drawn == (ROOT / "docs" / name).read_bytes(), "run scripts/decisions.py --render"
+        assert len(drawn) < 100_000
 
 
 def test_the_scenario_on_it_can_be_read() -> None:
