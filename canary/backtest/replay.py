@@ -101,7 +101,7 @@ class Trial:
     def _arm(self, seconds: float) -> None:
         """Judge by what so many seconds of stable's past told, if there are any."""
         if seconds > 0:
-            self._gates = armed(self._spec, self._cuts, tuple(self._before.demand(seconds).items()))
+            self._gates = armed(self._spec, self._cuts, self._before.demand(seconds))
 
     @property
     def _lasted(self) -> float:

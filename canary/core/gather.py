@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from canary.core.changes import with_changes
 from canary.core.facts import Facts, clock_stopped
-from canary.core.history import armed_gates
+from canary.core.history import armed_gates, remember
 from canary.core.intake import take_in, with_bounds, with_history
 from canary.core.judgement import judge
 from canary.core.queries import with_queries
@@ -26,7 +26,8 @@ def gather(seen: Snapshot, answers: Answers) -> Facts:
     status = replace(status, book=replace(status.book, waited=status.book.waited + seen.elapsed.total_seconds()))
     facts = Facts(seen=seen, status=status, counters=seen.counters, replies=_replies(answers))
     facts = with_changes(with_history(with_bounds(facts, answers), answers))
-    facts = replace(facts, gates=armed_gates(seen.spec, facts.status))
+    found = armed_gates(seen.spec, facts.status)
+    facts = replace(facts, status=remember(seen.spec, facts.status, found), gates=found)
     facts = take_in(with_queries(facts, answers), answers)
     return replace(facts, status=timed(facts), judgement=judge(facts.status.book, facts.gates, seen.spec))
 

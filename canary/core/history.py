@@ -6,9 +6,8 @@ by the runtime's readings, and by `canary forecast`. Nothing here decides.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import lru_cache
 from typing import TypeAlias
 
 from canary.core import counters as counting
@@ -22,7 +21,7 @@ from canary.core.gates import Gate, Metric, gates
 from canary.core.questions import Scope
 from canary.core.spec import CanarySpec
 from canary.core.statistics import FEWEST_CELLS, PAIR, icc_moment
-from canary.core.status import CanaryStatus
+from canary.core.status import Armed, CanaryStatus
 
 WINDOW = timedelta(minutes=30)
 TICK = timedelta(seconds=10)
@@ -37,23 +36,28 @@ Cell: TypeAlias = tuple[float, float]
 
 def armed_gates(spec: CanarySpec, status: CanaryStatus) -> tuple[Gate, ...]:
     """List the gates as a rollout judges by them: with what was learned when it began, fixed for all of it."""
-    rollout = status.rollout
-    learned = () if rollout is None or rollout.learned is None else tuple(rollout.learned.items())
-    if not learned:
-        return gates(spec, status.book.bounds, edges=status.book.edges)
-    return armed(spec, status.book.bounds, learned, status.book.edges)
+    rollout, book = status.rollout, status.book
+    if rollout is None or not rollout.learned:
+        return gates(spec, book.bounds, edges=book.edges)
+    if rollout.armed is not None and rollout.armed.of == (spec, book.bounds, rollout.learned, book.edges):
+        return rollout.armed.gates
+    return armed(spec, book.bounds, rollout.learned, book.edges)
 
 
-@lru_cache(maxsize=256)
+def remember(spec: CanarySpec, status: CanaryStatus, found: tuple[Gate, ...]) -> CanaryStatus:
+    """Keep the gates that `armed_gates` found for the ticks that follow, as long as the rollout runs."""
+    rollout, book = status.rollout, status.book
+    if rollout is None or not rollout.learned or (rollout.armed is not None and rollout.armed.gates is found):
+        return status
+    kept = Armed((spec, book.bounds, rollout.learned, book.edges), found)
+    return replace(status, rollout=replace(rollout, armed=kept))
+
+
 def armed(
-    spec: CanarySpec,
-    bounds: tuple[float, ...],
-    learned: tuple[tuple[str, Demand], ...],
-    edges: tuple[Edge, ...] = (),
+    spec: CanarySpec, bounds: tuple[float, ...], learned: Mapping[str, Demand], edges: tuple[Edge, ...] = ()
 ) -> tuple[Gate, ...]:
-    """List the gates with what was learned of each, by its name. Forecast but once: a tick asks several times."""
-    demand = dict(learned)
-    return expecting(spec, gates(spec, bounds, correlations(demand), edges), demand)
+    """List the gates with what was learned of each, by its name."""
+    return expecting(spec, gates(spec, bounds, correlations(learned), edges), learned)
 
 
 def correlations(learned: Mapping[str, Demand]) -> tuple[tuple[str, float], ...]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from canary.core.book import Book
 from canary.core.demand import Demand
+from canary.core.gates import Gate
 from canary.core.spec import Weight
 
 
@@ -149,6 +150,14 @@ class Past:
     route: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """The gates as a rollout judges by them, and all that they follow `of`: a forecast takes too long for each tick."""
+
+    of: tuple[object, ...]
+    gates: tuple[Gate, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """One run of one revision.
@@ -162,7 +171,8 @@ class Rollout:
     intervals without canary requests; `silence` says why the last reading tells nothing, until the next one. `lost`
     once pods were lost at this step, `copying` once the promotion has begun, `copied` once
     stable was seen to have the release by it. `learned` is what stable's past told of the gates, by name, when the
-    rollout began; None until it is known, and for good where it was not known before the first step.
+    rollout began; None until it is known, and for good where it was not known before the first step. `armed` is what
+    follows from it, kept between ticks and in no record.
     """
 
     id: str
@@ -191,6 +201,7 @@ class Rollout:
     fault_message: str = ""
     fault_route: str = ""
     learned: Mapping[str, Demand] | None = None
+    armed: Armed | None = field(default=None, compare=False, repr=False)
     outcome: Outcome | None = None
     held_since: datetime | None = None
 

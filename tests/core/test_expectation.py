@@ -9,12 +9,14 @@ from canary.core.book import Book
 from canary.core.demand import Demand
 from canary.core.expectation import expecting, told
 from canary.core.gates import Gate, gates
+from canary.core.history import armed_gates
 from canary.core.judgement import judge
 from canary.core.manifest import parse_spec
 from canary.core.questions import History
+from canary.core.snapshot import Snapshot
 from canary.core.status import Phase, Reason
 from canary.core.threshold import Checks
-from tests.build import GOOD, a_book, a_raw_spec, a_snapshot, a_status, tick
+from tests.build import CALM, GOOD, a_book, a_raw_spec, a_snapshot, a_status, tick
 from tests.canaries import a_canary, a_route
 
 SERVICE, BUSY, QUIET = "service: success rate", "GET /: success rate", "POST /: success rate"
@@ -124,6 +126,31 @@ def test_a_rollout_passes_without_what_is_only_watched() -> None:
     book = replace(book, evidence=dict.fromkeys((SERVICE, BUSY), book.evidence[SERVICE]))
     assert judge(book, judged, spec).passed
     assert not judge(book, gates(spec, ()), spec).passed
+
+
+KNOWN = {SERVICE: Demand(rps=100.0, failure=0.001, icc=0.01, seconds=1800.0)}
+
+
+class TestDuringARollout:
+    def learned(self, **spec: object) -> Snapshot:
+        """Look at a rollout that has learned, a tick after it did."""
+        status = replace(a_status(Phase.PROGRESSING, 100, learned=KNOWN), book=a_book(*CALM))
+        return a_snapshot(tick(a_snapshot(status)).status, spec=spec)
+
+    def test_is_made_once_for_a_rollout_however_many_others_run(self) -> None:
+        seen = self.learned()
+        once = armed_gates(seen.spec, seen.status)
+        for n in range(300):
+            other = replace(KNOWN[SERVICE], rps=float(n))
+            rollout = replace(seen.status.rollout, learned={SERVICE: other}) if seen.status.rollout else None
+            armed_gates(seen.spec, replace(seen.status, rollout=rollout))
+        assert armed_gates(seen.spec, tick(seen).status) is once
+
+    def test_is_another_where_the_spec_is(self) -> None:
+        seen = self.learned(evidence={"falseRollback": "2%"})
+        (gate,) = armed_gates(seen.spec, tick(seen).status)
+        assert gate.promise.alpha == 0.02
+        assert gate.promise.icc == 0.01
 
 
 class TestAtTheStart:
