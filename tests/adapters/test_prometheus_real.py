@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from canary.adapters.prometheus import Prometheus
 from canary.core.counters import Series
@@ -22,6 +22,7 @@ from tests.adapters.recorded import recorded, reply
 from tests.build import a_snapshot, with_query
 from tests.prometheus import a_prometheus
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 COUNTERS = """
 request_total{direction="outbound",dst_namespace="shop",dst_service="web-canary"} 7
 response_total{direction="outbound",dst_namespace="shop",dst_service="web-stable"} 40
@@ -96,14 +97,18 @@ async def scraped_twice(prometheus: Prometheus, promql: str) -> tuple[Series, ..
             await asyncio.sleep(0.2)
 
 
-@pytest.fixture
-async def prometheus(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Prometheus]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def prometheus(
+    tmp_path_factory: pytest.TempPathFactory, unused_tcp_port_factory: Callable[[], int]
+) -> AsyncIterator[Prometheus]:
+    """Run one that scrapes the counters above, for all tests of this file: each only asks."""
     async with recorded(reply(body=COUNTERS.encode(), kind="text/plain; version=0.0.4")) as target:
         configuration = (
             "global: {scrape_interval: 500ms}\n"
             f"scrape_configs: [{{job_name: proxies, static_configs: [{{targets: ['{target.url[7:]}']}}]}}]\n"
         )
-        async with a_prometheus(tmp_path, unused_tcp_port, configuration) as prometheus:
+        home = tmp_path_factory.mktemp("prometheus")
+        async with a_prometheus(home, unused_tcp_port_factory(), configuration) as prometheus:
             await until_ready(prometheus)
             yield prometheus
 

@@ -1,6 +1,7 @@
 """`canary simulate` tells a story, or makes a table of many."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from canary.cli import main
 from tests.canaries import a_canary, a_route
+from tests.core import mutants
 
 
 def simulated(tmp_path: Path, *arguments: str, canary: object = None, scenario: object = None) -> Result:
@@ -36,6 +38,35 @@ def test_many_runs_are_a_table(tmp_path: Path) -> None:
     header, row = result.stdout.splitlines()
     assert header.split() == ["OUTCOME", "REASON", "SHARE", "SECONDS", "P90", "FAILED", "P90", "SEEDS"]
     assert row.split()[:3] == ["Promoted", "Promoted", "100.0%"]
+
+
+LOSS = {"losses": [{"side": "canary", "at": "40s", "lasts": "20s"}]}
+
+
+@pytest.mark.parametrize(
+    ("bug", "failure", "scenario"),
+    [
+        pytest.param(mutants.dwell_ignored, "0.1%", {}, id="a step is left early"),
+        pytest.param(mutants.passed_at_once, "0.1%", {}, id="one good tick passes"),
+        pytest.param(mutants.two_steps_at_once, "5%", {}, id="a step is left out"),
+        pytest.param(mutants.rollback_keeps_weight, "5%", {}, id="traffic stays"),
+        pytest.param(mutants.pods_ignored, "0.1%", LOSS, id="pods are not looked at"),
+        pytest.param(mutants.deadline_overrides_pods, "0.1%", LOSS, id="a deadline comes first"),
+    ],
+)
+def test_a_bug_in_decide_shows_in_the_table(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bug: Callable[[pytest.MonkeyPatch], None],
+    failure: str,
+    scenario: dict[str, object],
+) -> None:
+    arguments = ("--canary-failure", failure, "--runs", "5", "--jobs", "1")
+    sound = simulated(tmp_path, *arguments, scenario=scenario)
+    bug(monkeypatch)
+    buggy = simulated(tmp_path, *arguments, scenario=scenario)
+    assert (sound.exit_code, buggy.exit_code) == (0, 0)
+    assert buggy.stdout != sound.stdout
 
 
 def test_json_says_the_same(tmp_path: Path) -> None:
