@@ -62,6 +62,7 @@ FULL = a_canary(
         "latency": {"p99": "500ms", "failures": "Exclude"},
         "unanswered": "Rollback",
         "trafficShare": "Hold",
+        "clientErrors": "Watch",
         "routes": [
             {
                 "name": "GET /",
@@ -185,6 +186,7 @@ GOOD = [
         id="as many slowdowns as may be",
     ),
     pytest.param(a_canary(gates={"routes": [a_route("GET /ü 漢")]}), id="a route alone"),
+    pytest.param(with_gates(clientErrors="Gate", routes=[a_route(str(i)) for i in range(62)]), id="client errors, too"),
     pytest.param(with_gates(routes=[a_route(str(i)) for i in range(63)]), id="as many gates as may be"),
     pytest.param(with_gates(webhooks=[a_webhook(name=f"h{i}") for i in range(16)]), id="as many webhooks as may be"),
     pytest.param(with_gates(webhooks=[a_webhook(url="https://[::1]:8443/a?b=c#d")]), id="an address in digits"),
@@ -322,6 +324,22 @@ BAD = [
         "spec.gates.latency.failures",
         "one of Exclude, Slow",
         id="failures are fast",
+    ),
+    pytest.param(with_gates(clientErrors="Hold"), "spec.gates.clientErrors", "Watch, Gate", id="client errors hold"),
+    pytest.param(
+        a_canary(gates={"clientErrors": "Gate"}), "spec.gates", "at least one", id="client errors promised alone"
+    ),
+    pytest.param(
+        a_canary(gates={"successRate": RATE, "clientErrors": "Gate"}, evidence={"mode": "Threshold"}),
+        "spec.evidence.mode",
+        "Evidence where clientErrors is a Gate",
+        id="client errors against a threshold",
+    ),
+    pytest.param(
+        with_gates(clientErrors="Gate", routes=[a_route(str(i)) for i in range(63)]),
+        "spec.gates.routes",
+        "at most 64 gates in all",
+        id="client errors and too many more",
     ),
     pytest.param(with_gates(unanswered="No"), "spec.gates.unanswered", "Rollback, Hold, Ignore", id="unanswered"),
     pytest.param(with_gates(trafficShare="No"), "spec.gates.trafficShare", "Hold, Watch", id="traffic share"),

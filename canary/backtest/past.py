@@ -47,6 +47,7 @@ class Counted(NamedTuple):
     requests: float
     failures: float
     over: Over
+    refused: float = 0.0
 
 
 class Interval(NamedTuple):
@@ -121,4 +122,5 @@ def _counted(whose: Origin, counts: Counts, cuts: Sequence[float]) -> Counted:
     failures = min(requests, counts.of(*at, What.FAILED))
     timed = counts.of(*at, What.TIMED)
     slower = ((cut / 1000, min(requests, max(0.0, timed - counts.fast.get((*at, cut), 0.0)))) for cut in cuts)
-    return Counted(requests, failures, tuple(slower))
+    refused = min(requests - failures, counts.of(*at, What.REFUSED))
+    return Counted(requests, failures, tuple(slower), refused)

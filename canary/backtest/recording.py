@@ -14,7 +14,7 @@ from canary.core.counters import MOST
 from canary.core.counts import Version
 from canary.errors import InvalidSpec, Problem
 
-FIELDS: Final = ("episode", "t", "side", "route", "pod", "requests", "failures", "over")
+FIELDS: Final = ("episode", "t", "side", "route", "pod", "requests", "failures", "over", "clientErrors")
 WANTED: Final = "one of: " + ", ".join(FIELDS)
 COUNT: Final = "a count of at least 0"
 SIDES: Final = {str(side): side for side in Version}
@@ -34,6 +34,8 @@ class Row(NamedTuple):
     requests: float
     failures: float
     over: Over
+    refused: float = 0.0
+    """Answered with a 4xx, which is no failure."""
 
 
 def parse(text: str) -> Row:
@@ -63,6 +65,7 @@ def parse(text: str) -> Row:
         requests,
         failures,
         _over(line.get("over"), requests),
+        _refused_of(line, requests - failures),
     )
 
 
@@ -78,6 +81,7 @@ def render(row: Row) -> str:
         _whole(row.requests),
         _whole(row.failures),
         over,
+        _whole(row.refused),
     )
     return json.dumps(dict(zip(FIELDS, values, strict=True)), ensure_ascii=False)
 
@@ -107,6 +111,13 @@ def _count(line: Mapping[str, object], name: str, shown: str = "") -> float:
     if not 0 <= value < MOST:
         raise _refused(shown or name, value, COUNT)
     return value
+
+
+def _refused_of(line: Mapping[str, object], good: float) -> float:
+    refused = _count(line, "clientErrors") if line.get("clientErrors") is not None else 0.0
+    if refused > good:
+        raise _refused("clientErrors", refused, f"a count of at most the requests that did not fail, {good:g}")
+    return refused
 
 
 def _number(value: object, name: str, allowed: str) -> float:

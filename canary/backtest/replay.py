@@ -137,11 +137,12 @@ def counted(rows: Iterable[Row]) -> Counts:
 
 
 def _add(counts: Counts, row: Row) -> None:
-    _, _, side, route, _, requests, failures, over = row
+    _, _, side, route, _, requests, failures, over, refused = row
     sums, fast = counts.sums, counts.fast
     sums[side, route, What.SENT] += requests
     sums[side, route, What.ANSWERED] += requests
     sums[side, route, What.FAILED] += failures
+    sums[side, route, What.REFUSED] += refused
     if over:
         timed = requests - failures  # failed responses are kept apart: fast failures look fast
         sums[side, route, What.TIMED] += timed

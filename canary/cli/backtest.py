@@ -15,6 +15,7 @@ from canary.core.formats import show_duration
 from canary.core.gates import gates, unmeasured
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
+from canary.core.spec import ClientErrors
 
 if TYPE_CHECKING:
     from canary.backtest.replay import Outcome
@@ -55,6 +56,8 @@ def backtest(*, file: Path, output: str, plot: Path | None, **given: Any) -> Non
     spec = parse_spec(canary.obj)
     for gate in filter(unmeasured, gates(spec, ())):
         note(f"{gate.name} is not replayed, and so never passes: its edges are chosen when a rollout begins.")
+    if given["recording"] is not None and any(place.client_errors is ClientErrors.GATE for place in spec.places):
+        note("service: client errors: a line of the recording without clientErrors counts none.")
     seed: int | None = given["seed"] if given["aa"] else None
     traces = None if plot is None else drawing.Traces()
     if given["recording"] is not None:

@@ -110,7 +110,8 @@ def _new_baseline(facts: Facts) -> Facts:
     what = "to the release that is still analysed" if early else f"from {rollout.baseline} to {stable.revision}"
     message = f"Stable's template changed {what} in mid-rollout; the comparison with stable starts over."
     rollout, book = replace(rollout, baseline=stable.revision), books.compare_anew(facts.status.book)
-    book = books.keep(replace(book, edges=()), gates(facts.spec, book.bounds))  # a slowdown is all comparison
+    left = gates(facts.spec, book.bounds)  # without the edges: a slowdown is all comparison, as are client errors
+    book = books.forget(books.keep(replace(book, edges=()), left), [g.name for g in left if g.promise.relative])
     facts = replace(facts, status=replace(facts.status, rollout=rollout, book=book))
     return _told(facts, Notice(reason=Reason.STABLE_CHANGED, message=message, warning=True))
 

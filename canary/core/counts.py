@@ -94,16 +94,18 @@ class Counts:
     def _counted(self, gate: Gate, version: Version, bound: float | None) -> tuple[float, float]:
         match gate.metric:
             case Metric.SUCCESS_RATE:
-                return self._rate(gate.place, version)
+                return self._rate(gate.place, version, What.FAILED)
+            case Metric.CLIENT_ERRORS:
+                return self._rate(gate.place, version, What.REFUSED)
             case Metric.SLOWDOWN if version is Version.STABLE:
                 bound = gate.beside if gate.over is not None else None
             case _:
                 pass
         return (0.0, 0.0) if bound is None else self.over(gate, version, bound)
 
-    def _rate(self, place: str, version: Version) -> tuple[float, float]:
+    def _rate(self, place: str, version: Version, what: What) -> tuple[float, float]:
         answered = self.of(version, place, What.ANSWERED)
-        return answered, min(answered, self.of(version, place, What.FAILED))
+        return answered, min(answered, self.of(version, place, what))
 
     def over(self, gate: Gate, version: Version, bound: float) -> tuple[float, float]:
         """Count the timed answers of the gate's place, and those that took longer than `bound` milliseconds.

@@ -58,6 +58,7 @@ ALARMS: Final = frozenset(
     {
         Reason.SUCCESS_RATE,
         Reason.LATENCY,
+        Reason.CLIENT_ERRORS,
         Reason.UNANSWERED,
         Reason.QUERY,
         Reason.QUERY_OUTSIDE,

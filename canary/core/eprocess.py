@@ -59,6 +59,8 @@ class Promise:
     icc: float = UNKNOWN
     relative: bool = False
     """Only to be no worse than stable is promised: `bad` and `rel0` are `rel` then, and it passes by `okr` alone."""
+    controlled: bool = False
+    """Nothing is promised where stable has no traffic: there is no `alone`."""
     cap: float = field(init=False, repr=False, compare=False)
     """What one tick counts at most against the release, in nats."""
     pass_cap: float = field(init=False, repr=False, compare=False)
@@ -261,7 +263,7 @@ def alone_limit(promise: Promise, evidence: Evidence) -> float:
     """Say to what failure rate a canary without a control is held: p0, or what stable may have had if that is worse."""
     n, f = evidence.pool
     if promise.relative:
-        return min(1.0, ucb(n, f, promise.beta) + promise.delta)
+        return 1.0 if promise.controlled else min(1.0, ucb(n, f, promise.beta) + promise.delta)
     return max(promise.p0, min(0.5, ucb(n, f, promise.beta))) if n > 0 else promise.p0
 
 
@@ -288,13 +290,10 @@ def _against(evidence: Evidence, c: float) -> float:
     return 0.5 * min(bad, c * rel0) + 0.5 * rel
 
 
-def pass_value(evidence: Evidence, excess: float = 0.0) -> float:
-    """Give the evidence for the release. Each of `excess` unanswered requests weighs like a failed one."""
-    ok = sum(w * math.pow(s, excess) for w, s in zip(evidence.ok, SHRINK, strict=True))
+def pass_value(promise: Promise, evidence: Evidence, excess: float = 0.0) -> float:
+    """Give the evidence for the release; it passes at 1/beta. Each of `excess` unanswered requests counts as failed."""
     okr = sum(w * math.pow(a, excess) for w, a in zip(evidence.okr, RATIO, strict=True))
+    if promise.relative:
+        return okr
+    ok = sum(w * math.pow(s, excess) for w, s in zip(evidence.ok, SHRINK, strict=True))
     return 0.5 * ok + 0.5 * okr
-
-
-def passes(promise: Promise, evidence: Evidence, excess: float = 0.0) -> bool:
-    """Tell whether the release has PASS: P(PASS | failure rate >= p_bad) <= beta."""
-    return pass_value(evidence, excess) >= 1 / promise.beta

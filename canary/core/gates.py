@@ -14,7 +14,16 @@ from typing import Final, assert_never
 
 from canary.core.edges import Edge, partner
 from canary.core.eprocess import Promise
-from canary.core.spec import CanarySpec, FailedResponses, Latency, Place, Risk, Slowdown, SuccessRate
+from canary.core.spec import (
+    CanarySpec,
+    ClientErrors,
+    FailedResponses,
+    Latency,
+    Place,
+    Risk,
+    Slowdown,
+    SuccessRate,
+)
 
 
 class Metric(StrEnum):
@@ -23,6 +32,7 @@ class Metric(StrEnum):
     SUCCESS_RATE = "success rate"
     LATENCY = "p99 latency"
     SLOWDOWN = "latency beside stable"
+    CLIENT_ERRORS = "client errors"
 
 
 # p99 as counts over a limit (design.md §5): 1 % may be slower, 2 % must be ruled out, 0.1 points over stable are
@@ -31,6 +41,9 @@ SLOW = SuccessRate(p0=0.01, p_bad=0.02, delta=0.001)
 EARLIEST_PASS: Final = timedelta(seconds=60)
 """PASS counts from then on after the first weight: caches are cold and leaks are small before."""
 SLOWER = 0.005  # of the requests may be slower than stable's at an edge, beyond the factor (statistics.md §3(d))
+MORE_REFUSED = SuccessRate(p0=0.01, p_bad=0.06, delta=0.01)
+"""Answers 4xx: a point more than stable's is tolerated, five points more must be ruled out. Users err at any rate, and
+the less one rules out the longer it takes where they often do: at 20 % five points take 2,000 requests."""
 PROXY_BOUNDS: Final = tuple(float(n * 10**power) for power in range(5) for n in range(1, 6))
 """Latency bucket bounds of Linkerd's proxy, in milliseconds. An installation may keep only some of them."""
 
@@ -98,6 +111,8 @@ def gates(
         if isinstance(place.latency, Slowdown):
             mine = tuple(edge for edge in edges if edge.place == place.route)
             found += _beside(place, place.latency, part / _metrics(place), spec.risk, _Cut(bounds, mine))
+        if place.client_errors is ClientErrors.GATE:
+            found.append(_no_more_refused(place, part / _metrics(place), spec.risk))
     learned = dict(correlated)
     return tuple(_correlated(gate, learned[gate.name]) if gate.name in learned else gate for gate in found)
 
@@ -112,7 +127,8 @@ def unmeasured(gate: Gate) -> bool:
 
 
 def _metrics(place: Place) -> int:
-    return (place.success_rate is not None) + (place.latency is not None)
+    latency, refused = place.latency is not None, place.client_errors is ClientErrors.GATE
+    return (place.success_rate is not None) + latency + refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +167,12 @@ def _beside(place: Place, rule: Slowdown, share: float, risk: Risk, cut: _Cut) -
 def _no_slower(margin: float, risk: Risk) -> Promise:
     p0 = SLOW.p0
     return Promise(p0=p0, p_bad=p0 + margin, delta=SLOWER, alpha=risk.alpha, beta=risk.beta, relative=True)
+
+
+def _no_more_refused(place: Place, share: float, risk: Risk) -> Gate:
+    promise = replace(_promise(MORE_REFUSED, risk), relative=True, controlled=True)
+    name = f"{place.route or 'service'}: {Metric.CLIENT_ERRORS}"
+    return Gate(name=name, place=place.route, metric=Metric.CLIENT_ERRORS, promise=promise, share=share)
 
 
 def _at(place: Place, part: float, risk: Risk, bounds: Sequence[float]) -> list[Gate]:

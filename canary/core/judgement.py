@@ -22,6 +22,7 @@ from canary.core.status import Reason
 from canary.core.threshold import Checks
 
 SUSPICIOUS = 10.0  # odds against a route that make it worth naming beside the service
+REASONS = {Metric.SUCCESS_RATE: Reason.SUCCESS_RATE, Metric.CLIENT_ERRORS: Reason.CLIENT_ERRORS}
 FEWER = 2.0  # design effect from which it matters to people
 
 
@@ -100,7 +101,7 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
     blamed = _blamed(gates, controlled, against, spec) or _blamed(gates, lonely, alone, spec)
     ignored = spec.unanswered is OnUnanswered.IGNORE
     excess = {g.name: 0.0 if ignored else book.excess(g.place) for g in gates}
-    values = {g.name: eprocess.pass_value(book.of(g.pass_name), excess[g.name]) for g in gates}
+    values = {g.name: eprocess.pass_value(g.promise, book.of(g.pass_name), excess[g.name]) for g in gates}
     passing = {g.name: values[g.name] >= 1 / g.promise.beta for g in gates}
     if spec.threshold is not None:
         checks = {g.name: book.checks.get(g.name, Checks()) for g in gates}
@@ -197,7 +198,7 @@ def _fault(
 ) -> tuple[Reason | None, str, str]:
     """Give reason, message and route."""
     if blamed:
-        reason = Reason.SUCCESS_RATE if blamed[0].metric is Metric.SUCCESS_RATE else Reason.LATENCY
+        reason = REASONS.get(blamed[0].metric, Reason.LATENCY)
         named = [describe(gate, book) for gate in blamed[:3]]
         if suspect is not None:
             named.append(f"it points to {describe(suspect, book)}")
@@ -233,20 +234,31 @@ def describe(gate: Gate, book: Book) -> str:
             f" took longer than {gate.over:g} ms, on stable {stable} of {tally.stable_requests:.0f} longer than"
             f" {gate.beside:g} ms; at most {gate.factor:g} times as late is promised"
         )
-    what = "failed or " if gate.failures_slow else ""
-    what = "failed" if gate.metric is Metric.SUCCESS_RATE else f"{what}took longer than {gate.over or gate.limit:g} ms"
     text = (
-        f"{gate.name}: {canary} of {tally.canary_requests:.0f} canary requests {what}"
+        f"{gate.name}: {canary} of {tally.canary_requests:.0f} canary requests {_broken(gate)}"
         f" (stable {stable} of {tally.stable_requests:.0f}), {wanted(gate)}"
     )
     worst = (worst_pod(book.pods, gate, version) for version in Version)
     return ", ".join([text, *(told for told in worst if told)])
 
 
+def _broken(gate: Gate) -> str:
+    """Word what a request did that broke the promise."""
+    match gate.metric:
+        case Metric.SUCCESS_RATE:
+            return "failed"
+        case Metric.CLIENT_ERRORS:
+            return "were answered with a 4xx"
+        case _:
+            return f"{'failed or ' if gate.failures_slow else ''}took longer than {gate.over or gate.limit:g} ms"
+
+
 def wanted(gate: Gate) -> str:
     """Word what a gate promises; a limit between two bucket bounds is judged at them, and that is said."""
     if gate.metric is Metric.SUCCESS_RATE:
         return f"at most {show_share(gate.promise.p0)} may fail"
+    if gate.metric is Metric.CLIENT_ERRORS:
+        return f"at most {100 * gate.promise.delta:g}pp more than on stable may be"
     if gate.metric is Metric.SLOWDOWN:
         return f"at most {gate.factor:g} times as late as stable{_at_edge(gate)}"
     said = f"at most 1% may {'fail or ' if gate.failures_slow else ''}take longer than {gate.limit:g} ms"

@@ -7,6 +7,7 @@ never kept.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from canary.core import formats
@@ -19,6 +20,7 @@ from canary.core.room import MOST_BYTES, MOST_GATES, gates_of, most_bytes
 from canary.core.spec import (
     Approval,
     CanarySpec,
+    ClientErrors,
     FailedResponses,
     Inconclusive,
     Latency,
@@ -163,6 +165,8 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
     )
     if parsed.threshold is not None and any(isinstance(place.latency, Slowdown) for place in parsed.places):
         risk.refuse("mode", "Evidence where a latency is a slowdown, which is held against stable's")
+    if parsed.threshold is not None and any(place.client_errors is ClientErrors.GATE for place in parsed.places):
+        risk.refuse("mode", "Evidence where clientErrors is a Gate, which holds them against stable's")
     for section in (route, promotion, scaling, risk, spec.section("gates")):
         section.finish()
     return parsed
@@ -177,7 +181,7 @@ def _side(fields: Fields) -> Side:
 
 
 def _places(gates: Fields) -> tuple[Place, ...]:
-    service = _place(gates, "")
+    service = replace(_place(gates, ""), client_errors=gates.choice("clientErrors", ClientErrors.WATCH))
     routes = []
     for fields in gates.sections("routes"):
         name = fields.text("name", "")
@@ -190,8 +194,8 @@ def _places(gates: Fields) -> tuple[Place, ...]:
             fields.refuse("", "a route with a successRate or a latency")
     if repeats(place.route for place in routes):
         gates.refuse("routes", "a list of routes that names each once")
-    places = [place for place in (service, *routes) if place.success_rate is not None or place.latency is not None]
-    if not places:
+    places = [place for place in (service, *routes) if gates_of(place)]
+    if all(place.success_rate is None and place.latency is None for place in places):
         gates.refuse("", "a set of gates with at least one successRate or latency")
     if sum(map(gates_of, places)) > MOST_GATES:
         gates.refuse("routes", f"at most {MOST_GATES} gates in all, a slowdown counting as {len(TAILS)}")

@@ -7,7 +7,7 @@ from typing import Final
 from canary.core.edges import TAILS
 from canary.core.eprocess import NUMBERS
 from canary.core.gates import PROXY_BOUNDS, around
-from canary.core.spec import Latency, Place, Slowdown
+from canary.core.spec import ClientErrors, Latency, Place, Slowdown
 
 MOST_GATES: Final = 64
 MOST_BYTES: Final = 100 * 2**10
@@ -22,7 +22,7 @@ LABEL, BESIDE, ENTRY = 28, 46, 6
 def gates_of(place: Place) -> int:
     """Count the gates of a place; a slowdown has one for each edge."""
     latency = len(TAILS) if isinstance(place.latency, Slowdown) else place.latency is not None
-    return (place.success_rate is not None) + latency
+    return (place.success_rate is not None) + latency + (place.client_errors is ClientErrors.GATE)
 
 
 def most_bytes(places: Iterable[Place]) -> int:

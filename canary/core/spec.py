@@ -46,6 +46,13 @@ class OnShare(StrEnum):
     WATCH = "Watch"
 
 
+class ClientErrors(StrEnum):
+    """What the canary's share of answers 4xx is to a rollout: something to tell of, or a gate beside stable's."""
+
+    WATCH = "Watch"
+    GATE = "Gate"
+
+
 class FailedResponses(StrEnum):
     """What a failed response is to a latency gate: left out, for many fail fast, or as bad as a slow one."""
 
@@ -128,6 +135,7 @@ class Place:
     route: str = ""
     success_rate: SuccessRate | None = None
     latency: Latency | Slowdown | None = None
+    client_errors: ClientErrors = ClientErrors.WATCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     # why it is rolled back
     SUCCESS_RATE = "SuccessRate"
     LATENCY = "Latency"
+    CLIENT_ERRORS = "ClientErrors"
     UNANSWERED = "Unanswered"
     CANARY_NOT_READY = "CanaryNotReady"
     STEP_TIMEOUT = "StepTimeout"

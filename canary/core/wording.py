@@ -54,7 +54,7 @@ def _reserves(facts: Facts) -> str:
 
 
 def _refused(tally: Tally) -> str:
-    """Say that the release answers many more requests with a 4xx than stable; no gate counts them, for users err, too.
+    """Say that the release answers many more requests with a 4xx than stable; a gate counts them on request only.
 
     Where chance explains it at most once in a million looks, even if half more and a hundredth were meant.
     """

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
 from canary.core.counts import SERVICE, Counts, Version, What
-from canary.simulator.mesh import Mesh, Place, Values
-
-NOTHING: Final[Values] = (0.0, 0.0, 0.0, 0.0)
+from canary.simulator.mesh import NOTHING, Mesh, Place, Values
 
 
 @dataclass(slots=True)
@@ -34,8 +31,10 @@ class Window:
 
 
 def _add(counts: Counts, version: Version, place: str, gained: tuple[float, ...], bounds: Iterable[float]) -> None:
-    sent, good, failed, fast = gained
+    sent, good, failed, fast, refused = gained
     for what, value in ((What.SENT, sent), (What.ANSWERED, good + failed), (What.FAILED, failed), (What.TIMED, good)):
         counts.sums[version, place, what] += value
+    if refused:
+        counts.sums[version, place, What.REFUSED] += refused
     for bound in bounds:
         counts.fast[version, place, bound] += fast

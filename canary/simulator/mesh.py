@@ -23,7 +23,8 @@ MEMORY: Final = 60  # scrapes kept for a side whose counters come late
 
 Place: TypeAlias = tuple[str, str, str]
 """Side ("stable", "canary"), revision and route, "" being none of them."""
-Values: TypeAlias = tuple[float, float, float, float]
+Values: TypeAlias = tuple[float, float, float, float, float]
+NOTHING: Final[Values] = (0.0, 0.0, 0.0, 0.0, 0.0)
 Sample: TypeAlias = tuple[tuple[Place, Values], ...]
 
 
@@ -35,12 +36,13 @@ class Tally:
     failed: int = 0
     hanging: int = 0
     slow: int = 0
+    refused: int = 0
 
     def values(self) -> Values:
-        """Give sent, succeeded, failed, and in time."""
+        """Give sent, succeeded, failed, in time, and answered with a 4xx, which are among those that succeeded."""
         answered = self.sent - self.hanging
         good = answered - self.failed
-        return float(self.sent), float(good), float(self.failed), float(max(0, good - self.slow))
+        return float(self.sent), float(good), float(self.failed), float(max(0, good - self.slow)), float(self.refused)
 
 
 Totals: TypeAlias = dict[Place, Tally]
@@ -152,6 +154,7 @@ class Mesh:
         tally.slow += binomial(
             self.rng, requests - hanging - failed, min(1.0, release.slow + (cold.slow if cold else 0.0))
         )
+        tally.refused += binomial(self.rng, requests - hanging - failed, self._refused(side, release))
         if new:
             self.sent += requests
             self.harmed += hanging + (failed * (1 - usual / rate) if rate > usual and self._final else 0.0)
@@ -173,6 +176,14 @@ class Mesh:
             if self._troubled(number, side if trouble.apart else ""):
                 rate = 1 - (1 - rate) * (1 - trouble.failure)
         return min(1.0, rate)
+
+    def _refused(self, side: str, release: Release) -> float:
+        """Give the share of a side's answers that are 4xx just now."""
+        rate = release.refused
+        for number, trouble in enumerate(self.scenario.troubles):
+            if trouble.refused and self._troubled(number, side if trouble.apart else ""):
+                rate = 1 - (1 - rate) * (1 - trouble.refused)
+        return rate
 
     def _factor(self, side: str) -> float:
         """Draw by how much a side's own rate differs from its mean just now."""
@@ -202,7 +213,7 @@ def _series(seen: Iterable[tuple[Place, Values]], scope: Scope, at: float) -> It
     """Write counters as Prometheus returns them: the service's at the client, each route's at the servers."""
     service: dict[tuple[str, str], tuple[float, ...]] = {}
     for (side, revision, route), values in seen:
-        before = service.get((side, revision), (0.0, 0.0, 0.0, 0.0))
+        before = service.get((side, revision), NOTHING)
         service[side, revision] = tuple(a + b for a, b in zip(before, values, strict=True))
         if route and scope.routes:
             yield from _families("route_", _at_server(side, revision, route, scope), values, scope, at)
@@ -213,10 +224,13 @@ def _series(seen: Iterable[tuple[Place, Values]], scope: Scope, at: float) -> It
 def _families(
     prefix: str, labels: dict[str, str], values: tuple[float, ...], scope: Scope, at: float
 ) -> Iterable[Series]:
-    sent, good, failed, fast = values
+    sent, good, failed, fast, refused = values
     yield Series({"__name__": f"{prefix}request_total", **labels}, ((at, sent),))
     response = f"{prefix}response_total"
-    yield Series({"__name__": response, "classification": "success", **labels}, ((at, good),))
+    yield Series({"__name__": response, "classification": "success", **labels}, ((at, good - refused),))
+    if refused:
+        refusal = {"__name__": response, "classification": "success", "status_code": "404"}
+        yield Series({**refusal, **labels}, ((at, refused),))
     if failed:
         yield Series({"__name__": response, "classification": "failure", **labels}, ((at, failed),))
     if not scope.bounds:

@@ -3,19 +3,17 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from random import Random
-from typing import TypeAlias
 
 from canary.core.counts import SERVICE, Counts, Version, What
 from canary.core.history import TICK, Ticks
 from canary.core.questions import History, ReadHistory
 from canary.simulator.draws import binomial
-from canary.simulator.mesh import Mesh, Tally
+from canary.simulator.mesh import Mesh, Tally, Values
 from canary.simulator.scenario import Scenario
 
 ALONE = {"stable": ("stable-old", False)}
 PODS = 4
 PASTS = 20
-Values: TypeAlias = tuple[float, float, float, float]
 
 
 def recall(scenario: Scenario, question: ReadHistory, number: int) -> History:
@@ -46,7 +44,7 @@ def look_back(scenario: Scenario, question: ReadHistory, rng: Random) -> History
 
 def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: frozenset[float]) -> None:
     """Let each pod answer an equal part by chance; failures that come in groups stay together in one."""
-    _, good, failed, fast = gained
+    _, good, failed, fast, refused = gained
     group = mesh.scenario.clusters
     groups = [group] * (failed // group) + [1] * (failed % group)
     hit = [0] * PODS
@@ -54,19 +52,21 @@ def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: f
         hit[mesh.rng.randrange(PODS)] += size
     slow = good - fast
     wheres = {SERVICE, place}
-    _add(counts, wheres, (good, sum(hit), fast), bounds)
+    _add(counts, wheres, (good, sum(hit), fast, refused), bounds)
     for pod in range(PODS):
         its_good, its_slow = (binomial(mesh.rng, left, 1 / (PODS - pod)) for left in (good - slow, slow))
-        good, slow = good - its_good - its_slow, slow - its_slow
+        its_refused = binomial(mesh.rng, refused, 1 / (PODS - pod))
+        good, slow, refused = good - its_good - its_slow, slow - its_slow, refused - its_refused
         its = counts.pods[Version.STABLE, str(pod)]
-        _add(its, wheres, (its_good + its_slow, hit[pod], its_good), bounds)
+        _add(its, wheres, (its_good + its_slow, hit[pod], its_good, its_refused), bounds)
 
 
-def _add(counts: Counts, wheres: Iterable[str], values: tuple[int, int, int], bounds: frozenset[float]) -> None:
-    good, failed, fast = values
+def _add(counts: Counts, wheres: Iterable[str], values: tuple[int, int, int, int], bounds: frozenset[float]) -> None:
+    good, failed, fast, refused = values
     for where in wheres:
         counts.sums[Version.STABLE, where, What.ANSWERED] += good + failed
         counts.sums[Version.STABLE, where, What.FAILED] += failed
         counts.sums[Version.STABLE, where, What.TIMED] += good
+        counts.sums[Version.STABLE, where, What.REFUSED] += refused
         for bound in bounds:
             counts.fast[Version.STABLE, where, bound] += fast

@@ -35,6 +35,8 @@ class Release:
     """Share of answers above every latency limit."""
     hang: float = 0.0
     """Share of requests that never get an answer."""
+    refused: float = 0.0
+    """Share of the other answers that are 4xx."""
     after: float = 0.0
     start: float = 5.0
     late: float = 0.0
@@ -44,7 +46,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Failures beside the releases' own, on both sides at once or, `apart`, on each by its own chance.
+    """Failures and answers 4xx beside the releases' own, on both sides at once or, `apart`, on each by its own chance.
 
     With `share` it comes in spells of `lasts` seconds, this share of all of them; without, once, at `at`.
     """
@@ -54,6 +56,7 @@ class Trouble:
     at: float = 0.0
     share: float = 0.0
     apart: bool = False
+    refused: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,7 @@ def _release(fields: Fields, failure: float) -> Release:
         failure=fields.percent("failure", f"{failure:.6%}", least=0.0, most=1.0),
         slow=_share(fields, "slow"),
         hang=_share(fields, "hang"),
+        refused=_share(fields, "clientErrors"),
         after=_seconds(fields, "after", "0s"),
         start=_seconds(fields, "start", "5s"),
         late=_seconds(fields, "late", "0s"),
@@ -182,11 +186,12 @@ def _retries(top: Fields) -> int:
 
 def _trouble(fields: Fields) -> Trouble:
     trouble = Trouble(
-        failure=fields.percent("failure", None, least=0.0, most=1.0),
+        failure=fields.percent("failure", "0%" if fields.has("clientErrors") else None, least=0.0, most=1.0),
         lasts=max(1.0, _seconds(fields, "lasts", "10s")),
         at=_seconds(fields, "at", "0s"),
         share=_share(fields, "share"),
         apart=fields.flag("apart"),
+        refused=_share(fields, "clientErrors"),
     )
     fields.finish()
     return trouble

@@ -9,7 +9,7 @@ import timeit
 from dataclasses import dataclass
 from typing import Final
 
-from canary.core.eprocess import Evidence, Interval, Promise, against, alone, doubt, fold, passes
+from canary.core.eprocess import Evidence, Interval, Promise, against, alone, doubt, fold, pass_value
 
 REPEATS: Final = 100
 TICKS: Final = 100
@@ -40,7 +40,7 @@ def measure(promise: Promise) -> Speed:
 def _ticks(promise: Promise, start: Evidence, intervals: list[Interval]) -> None:
     for number in range(TICKS):
         evidence = fold(promise, start, intervals[number % len(intervals)])
-        against(promise, evidence), alone(evidence), doubt(evidence), passes(promise, evidence)
+        against(promise, evidence), alone(evidence), doubt(evidence), pass_value(promise, evidence) >= 1 / promise.beta
 
 
 def _interval(failures: int) -> Interval:

@@ -28,7 +28,7 @@ from canary.simulator.scenario import Scenario
 from canary.simulator.site import NEW, OLD, STABLE_PODS, Site
 
 SERVING: Final = {"stable": (f"stable-{OLD}", False), "canary": (f"canary-{NEW}", True)}
-PROVED: Final = frozenset({Reason.SUCCESS_RATE, Reason.LATENCY, Reason.UNANSWERED})
+PROVED: Final = frozenset({Reason.SUCCESS_RATE, Reason.LATENCY, Reason.CLIENT_ERRORS, Reason.UNANSWERED})
 LONGEST: Final = 4 * 3600.0  # seconds after which a trial is given up
 
 

@@ -14,8 +14,8 @@ from tests.backtest.recorded import a_line, a_row
 
 
 def test_every_field_is_read() -> None:
-    line = a_line(route="POST /", over={"1": 1, "0.25": 3})
-    assert parse(line) == Row("e1", 10.0, Version.CANARY, "POST /", "canary-0", 100.0, 1.0, ((0.25, 3.0), (1.0, 1.0)))
+    line, over = a_line(route="POST /", over={"1": 1, "0.25": 3}, clientErrors=5), ((0.25, 3.0), (1.0, 1.0))
+    assert parse(line) == Row("e1", 10.0, Version.CANARY, "POST /", "canary-0", 100.0, 1.0, over, 5.0)
 
 
 def test_what_may_be_left_out_is_the_service_no_pod_and_no_latency() -> None:
@@ -50,6 +50,11 @@ def test_an_episode_may_be_a_number() -> None:
         pytest.param(a_line(requests=1e300), "requests: 1e+300 is not a count", id="more than can be counted"),
         pytest.param(
             a_line(failures=101), "failures: 101.0 is not a count of at most the requests, 100", id="all fail"
+        ),
+        pytest.param(
+            a_line(clientErrors=100),
+            "clientErrors: 100.0 is not a count of at most the requests that did not fail, 99",
+            id="refused and failed",
         ),
         pytest.param(a_line(over=[1]), "over: [1] is not counts by seconds", id="over is a list"),
         pytest.param(a_line(over={"fast": 1}), "over: 'fast' is not a time in seconds above 0", id="no bound"),
@@ -86,7 +91,7 @@ def test_what_is_written_is_read_back(
 ) -> None:
     failures, requests = numbers
     over = tuple((seconds, float(failures)) for seconds in cuts)
-    row = Row(episode, t, side, *texts, float(requests), float(failures), over)
+    row = Row(episode, t, side, *texts, float(requests), float(failures), over, float(requests - failures))
     assert parse(render(row)) == row
 
 

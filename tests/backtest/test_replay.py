@@ -161,7 +161,7 @@ def test_the_evidence_is_that_of_the_shipped_engine() -> None:
         )
         evidence = eprocess.fold(gate.promise, evidence, seen)
     outcome = played(flat(traffic(0.004, ticks=40, seed=3)))
-    assert outcome.gates[0].passing == pytest.approx(eprocess.pass_value(evidence), rel=1e-12)
+    assert outcome.gates[0].passing == pytest.approx(eprocess.pass_value(gate.promise, evidence), rel=1e-12)
     assert outcome.odds == pytest.approx(max(eprocess.against(gate.promise, evidence), 1.0), rel=1e-12)
 
 

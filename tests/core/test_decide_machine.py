@@ -31,9 +31,10 @@ ELSEWHERE = {
     Reason.REJECTED,
     Reason.LABEL_COLLISION,
     Reason.LEAVING,
+    Reason.CLIENT_ERRORS,
 }
-"""Reasons of a Canary without a past, of records that name none, of the worker's, of labels, of a controller that goes:
-the tables have them."""
+"""Reasons of a Canary without a past, of records that name none, of the worker's, of labels, of a controller that goes,
+of a gate on request: the tables have them."""
 FLOORS: Mapping[str, int] = {
     **{f"phase {phase}": 100 for phase in Phase},
     "phase RollingBack": 50,

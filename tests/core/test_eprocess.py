@@ -25,7 +25,6 @@ from canary.core.eprocess import (
     doubt,
     fold,
     pass_value,
-    passes,
 )
 from canary.core.statistics import calm, merge, ucb
 
@@ -78,12 +77,16 @@ def close(value: object) -> object:
     return pytest.approx(value, rel=ROUNDING, abs=1e-290)
 
 
+def passes(promise: Promise, evidence: Evidence, excess: float = 0.0) -> bool:
+    return pass_value(promise, evidence, excess) >= 1 / promise.beta
+
+
 def outputs(case: Case) -> Told:
     promise, evidence = promised(case["promise"]), Evidence.fresh()
     told: Told = {"against": [], "alone": [], "doubt": [], "pass_value": []}
     for nc, fc, ns, fs, weight, control, excess in case["intervals"]:
         evidence = fold(promise, evidence, seen(nc, fc, ns, fs, weight, control))
-        values = (against(promise, evidence), alone(evidence), doubt(evidence), pass_value(evidence, excess))
+        values = (against(promise, evidence), alone(evidence), doubt(evidence), pass_value(promise, evidence, excess))
         for name, value in zip(told, values, strict=True):
             told[name].append(value)
     return told | {"numbers": list(evidence.numbers())}
@@ -356,6 +359,12 @@ class TestAloneLimit:
     def test_beside_a_stable_that_was_never_seen_nothing_is_held_against_the_release(self) -> None:
         beside = replace(PROMISE, relative=True)
         assert alone_limit(beside, Evidence.fresh()) == 1
+
+    def test_is_everything_where_a_control_is_part_of_the_promise(self) -> None:
+        beside = replace(PROMISE, relative=True, controlled=True)
+        evidence = after(*[seen(100, 0, 900, 5)] * 50, promise=beside)
+        assert alone_limit(beside, evidence) == 1
+        assert alone(after(*[seen(1000, 1000, 0, 0, BAKE)] * 20, start=evidence, promise=beside)) == 1
         assert alone(after(*[seen(100, 100, 0, 0, BAKE)] * 20, promise=beside)) == 1
 
     def test_is_never_more_than_half(self) -> None:
@@ -375,10 +384,16 @@ class TestPass:
         evidence = after(*[seen(100, 0, 900, 1)] * 20)
         assert passes(PROMISE, evidence)
         assert not passes(PROMISE, evidence, excess=40.0)
-        assert pass_value(evidence, 1.0) == pytest.approx(
+        assert pass_value(PROMISE, evidence, 1.0) == pytest.approx(
             0.5 * sum(w * s for w, s in zip(evidence.ok, (0, 0.1, 0.35, 0.7), strict=True))
             + 0.5 * sum(w * a for w, a in zip(evidence.okr, (0.02, 0.2, 0.5, 0.8, 0.92), strict=True))
         )
+
+    def test_of_a_relative_promise_is_all_by_comparison(self) -> None:
+        beside = replace(PROMISE, relative=True)
+        evidence = after(*[seen(100, 0, 900, 1)] * 20, promise=beside)
+        assert pass_value(beside, evidence) == sum(evidence.okr) > 1
+        assert pass_value(beside, evidence, 1.0) < pass_value(beside, evidence)
 
     def test_compares_with_the_control_and_not_with_a_dead_stable_pod(self) -> None:
         rng, fooled, aware = random.Random(5), Evidence.fresh(), Evidence.fresh()

@@ -59,7 +59,7 @@ class TestControl:
         bad = {"c2-0": (100.0, 20.0)}
 
         def passing(stable: dict[str, tuple[float, float]]) -> float:
-            return eprocess.pass_value(a_book(*(interval(stable, bad) for _ in range(20))).of(JUDGED))
+            return eprocess.pass_value(GATE.promise, a_book(*(interval(stable, bad) for _ in range(20))).of(JUDGED))
 
         dead = {**CLEAN, "s1-1": (300.0, 270.0)}
         together = {"s1": (900.0, 270.0)}

@@ -114,6 +114,33 @@ def test_a_release_is_held_to_stable_s_latency(slow: float, end: tuple[str, str]
     assert outcomes(canary, Scenario(traffic=100, canary=Release(slow=slow)), runs=3) == {end}
 
 
+@pytest.mark.parametrize(
+    ("scenario", "end"),
+    [
+        pytest.param(
+            Scenario(stable=Release(refused=0.05), canary=Release(refused=0.2)),
+            ("RolledBack", "ClientErrors"),
+            id="more than stable",
+        ),
+        pytest.param(
+            Scenario(
+                stable=Release(refused=0.05),
+                canary=Release(refused=0.05),
+                troubles=(
+                    Trouble(failure=0.0, refused=0.8, at=30.0, lasts=60.0),
+                    Trouble(failure=0.0, refused=0.8, at=200.0, lasts=60.0),
+                ),
+            ),
+            ("Promoted", "Promoted"),
+            id="a storm on both, and one in the bake",
+        ),
+    ],
+)
+def test_a_release_is_held_to_stable_s_share_of_4xx(scenario: Scenario, end: tuple[str, str]) -> None:
+    canary = a_canary(bake="2m", gates={"successRate": {"min": "99%"}, "clientErrors": "Gate"})
+    assert outcomes(canary, scenario, runs=3) == {end}
+
+
 def test_queries_are_taken_to_be_in_range() -> None:
     queries = [{"name": "low", "query": "x", "min": 0.5}, {"name": "high", "query": "x", "max": -1}]
     canary = a_canary(gates={"successRate": {"min": "99%"}, "queries": queries})
