@@ -100,6 +100,9 @@ def main() -> None:
     for name, scenario in (("good", GOOD), ("bad", BAD)):
         whole, counted = rollouts_per_second(scenario, 60)
         lines.append((f"simulated rollouts per second, {name}", f"{whole:.0f} whole, {counted:.0f} on exact counts"))
+    lines.append(
+        ("what bounds the whole ones", "three quarters are decide: counters to evidence, and new status each tick")
+    )
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"{name.ljust(width)}   {value}")  # noqa: T201 - it is what the script is for

@@ -41,15 +41,33 @@ class GateView:
     Nothing waits for the PASS of one that is not `required`.
     """
 
-    name: str
+    gate: Gate
     verdict: Verdict
     against: float
     passing: float
     tally: Tally
-    wanted: str
-    required: bool = True
-    counting: str = ""
-    """How its evidence is counted, where that is less than request by request."""
+    pace: float = 0.0
+    """Canary requests in a tick."""
+
+    @property
+    def name(self) -> str:
+        """The gate's."""
+        return self.gate.name
+
+    @property
+    def required(self) -> bool:
+        """Whether the rollout waits for its PASS."""
+        return self.gate.required
+
+    @property
+    def wanted(self) -> str:
+        """What it promises, in words."""
+        return wanted(self.gate)
+
+    @property
+    def counting(self) -> str:
+        """How its evidence is counted, where that is less than request by request."""
+        return counting(self.gate.promise.icc, self.pace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +147,12 @@ def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
         hanging=_hanging(book)[0] if spec.unanswered is OnUnanswered.HOLD else "",
         gates=tuple(
             GateView(
-                name=g.name,
+                gate=g,
                 verdict=verdicts[g.name],
                 against=odds[g.name],
                 passing=values[g.name],
                 tally=book.tallies.get(g.name, Tally()),
-                wanted=wanted(g),
-                required=g.required,
-                counting=_counting(g, book, spec),
+                pace=_pace(g, book, spec),
             )
             for g in gates
         ),
@@ -278,12 +294,12 @@ def counting(icc: float, requests: float) -> str:
     return f"{why}: evidence counted at 1/{fewer:.0f}"
 
 
-def _counting(gate: Gate, book: Book, spec: CanarySpec) -> str:
+def _pace(gate: Gate, book: Book, spec: CanarySpec) -> float:
     tally, traffic = book.tallies.get(gate.name, Tally()), book.traffic.get(gate.place)
     both = tally.canary_requests + tally.stable_requests
     if traffic is None or not both:
-        return ""
-    return counting(gate.promise.icc, traffic.rps * spec.interval.total_seconds() * tally.canary_requests / both)
+        return 0.0
+    return traffic.rps * spec.interval.total_seconds() * tally.canary_requests / both
 
 
 def _at_edge(gate: Gate) -> str:

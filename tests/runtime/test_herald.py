@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -13,24 +13,25 @@ from structlog.typing import EventDict
 
 from canary.core.book import Tally
 from canary.core.decision import Decision, Notice, SetWeights
+from canary.core.gates import gates
 from canary.core.judgement import GateView, Judgement, Verdict
 from canary.core.snapshot import Snapshot
 from canary.core.status import CanaryStatus, Reason, Told
 from canary.errors import CanaryError, ClusterUnreachable, Forbidden, Rejected
 from canary.runtime.herald import PublicHerald
 from canary.runtime.telemetry import Telemetry
+from tests.build import a_spec
 from tests.runtime.virtual import NOON
 from tests.runtime.world import WEB, a_snapshot, idle, progressing
 
 TOOK = timedelta(milliseconds=12.34)
 TALLY = Tally(canary_requests=1000.4, canary_failures=12.0, stable_requests=9000.0, stable_failures=3.0)
 GATE = GateView(
-    name="POST /api/task: successRate",
+    gate=replace(gates(a_spec(), ())[0], name="POST /api/task: successRate"),
     verdict=Verdict.HOLD,
     against=12.3456789,
     passing=0.000012345678,
     tally=TALLY,
-    wanted="99.5%",
 )
 JUDGEMENT = Judgement(against=6.0, alone=0.0, calm=False, passed=False, fault=None, message="", gates=(GATE,))
 WEIGHTS = SetWeights(name="web", service="web", weights={"web-stable": 900, "web-canary": 100}, resource_version="5")
