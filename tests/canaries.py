@@ -63,6 +63,7 @@ FULL = a_canary(
         "unanswered": "Rollback",
         "trafficShare": "Hold",
         "clientErrors": "Watch",
+        "warmup": "0s",
         "routes": [
             {
                 "name": "GET /",
@@ -186,6 +187,7 @@ GOOD = [
         id="as many slowdowns as may be",
     ),
     pytest.param(a_canary(gates={"routes": [a_route("GET /ü 漢")]}), id="a route alone"),
+    pytest.param(with_gates(warmup="10m"), id="a long warm-up"),
     pytest.param(with_gates(clientErrors="Gate", routes=[a_route(str(i)) for i in range(62)]), id="client errors, too"),
     pytest.param(with_gates(routes=[a_route(str(i)) for i in range(63)]), id="as many gates as may be"),
     pytest.param(with_gates(webhooks=[a_webhook(name=f"h{i}") for i in range(16)]), id="as many webhooks as may be"),
@@ -325,6 +327,8 @@ BAD = [
         "one of Exclude, Slow",
         id="failures are fast",
     ),
+    pytest.param(with_gates(warmup="11m"), "spec.gates.warmup", 'at most "10m"', id="a warm-up without end"),
+    pytest.param(with_gates(warmup="-1s"), "spec.gates.warmup", "of at least 0s", id="a warm-up before the start"),
     pytest.param(with_gates(clientErrors="Hold"), "spec.gates.clientErrors", "Watch, Gate", id="client errors hold"),
     pytest.param(
         a_canary(gates={"clientErrors": "Gate"}), "spec.gates", "at least one", id="client errors promised alone"

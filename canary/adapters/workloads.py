@@ -115,7 +115,14 @@ def pod(obj: Json) -> Pod:
         meshed=bool(labels.get(CONTROL_PLANE)) and any(c.get("name") == PROXY for c in containers),
         restarts=sum(cast("int", s.get("restartCount") or 0) for s in states),
         leaving=meta.get("deletionTimestamp") is not None,
+        started=_started(states),
     )
+
+
+def _started(states: Iterable[Json]) -> float:
+    """Say when the last container started, 0 where one did so again, or does not run."""
+    times = [0.0 if s.get("restartCount") else unix(at(s, "state", "running").get("startedAt")) for s in states]
+    return max(times) if times and all(times) else 0.0
 
 
 def unix(time: object) -> float:

@@ -20,6 +20,7 @@ from canary.core.spec import Threshold, Weight
 from canary.core.statistics import ODDS
 from canary.core.threshold import Checks, check
 from canary.core.unanswered import OpenRequests, Standing
+from canary.core.warmup import Spared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Book:
     it changed so much that no gate compares them. `open` is by place. `pods` is, as `manner`, not checkpointed. `share`
     is of the requests since the weight last changed, `refused` counts the service's answers and the 4xx among them.
     `traffic` is by place, `effective` holds a gate's canary requests and failures, as far as they count.
-    `checks` are those of mode Threshold.
+    `checks` are those of mode Threshold. `spared` is which first starts of pods were left out of latencies.
     """
 
     at: float = 0.0
@@ -76,6 +77,7 @@ class Book:
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     effective: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     checks: Mapping[str, Checks] = field(default_factory=dict)
+    spared: Mapping[Version, Spared] = field(default_factory=dict)
 
     def of(self, name: str) -> Evidence:
         """Read a gate's evidence; one that never saw a request knows nothing."""

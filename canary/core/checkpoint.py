@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from canary.core.book import Book, Tally
+from canary.core.counts import Version
 from canary.core.edges import Edge
 from canary.core.eprocess import Evidence
 from canary.core.exposure import Traffic
@@ -16,9 +17,20 @@ from canary.core.ranges import Checked
 from canary.core.share import Share
 from canary.core.threshold import Checks
 from canary.core.unanswered import OpenRequests
+from canary.core.warmup import Spared
 
 State = TypeVar(
-    "State", Evidence, OpenRequests, Checked, Checks, Tally, Traffic, Share, tuple[float, float], tuple[float, ...]
+    "State",
+    Spared,
+    Evidence,
+    OpenRequests,
+    Checked,
+    Checks,
+    Tally,
+    Traffic,
+    Share,
+    tuple[float, float],
+    tuple[float, ...],
 )
 
 
@@ -41,6 +53,7 @@ def render_book(book: Book) -> dict[str, object]:
         },
         "checks": {name: _line(found.numbers()) for name, found in sorted(book.checks.items())},
         "effective": {name: _line(counted) for name, counted in sorted(book.effective.items())},
+        "spared": {str(side): _line((float(its.pods), its.latest)) for side, its in sorted(book.spared.items())},
     }
 
 
@@ -61,6 +74,11 @@ def parse_book(record: Mapping[str, object]) -> Book:
         traffic=_states(_by_place(record, "traffic"), _read_traffic),
         effective=_states(as_mapping(record.get("effective")), _read_pair),
         checks=_states(as_mapping(record.get("checks")), Checks.from_numbers),
+        spared={
+            Version(side): its
+            for side, its in _states(as_mapping(record.get("spared")), _read_spared).items()
+            if side in tuple(Version)
+        },
     )
 
 
@@ -131,6 +149,13 @@ def _read_pair(numbers: tuple[float, ...]) -> tuple[float, float]:
     if not 0 <= failures <= requests < math.inf:
         raise ValueError(f"{numbers} counts nothing")
     return requests, failures
+
+
+def _read_spared(numbers: tuple[float, ...]) -> Spared:
+    pods, latest = numbers
+    if not all(0 <= number < math.inf for number in numbers):
+        raise ValueError(f"{numbers} counts nothing")
+    return Spared(pods=int(pods), latest=latest)
 
 
 def _read_traffic(numbers: tuple[float, ...]) -> Traffic:

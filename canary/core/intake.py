@@ -6,13 +6,14 @@ zeros.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 from canary.core import book as books
 from canary.core import counters as counting
+from canary.core import warmup
 from canary.core.book import Book, Manner, Span
 from canary.core.counters import Counters, Series
 from canary.core.counts import SERVICE, Counts, Placed, Revisions, Version, What, at_client, gained, placed, standing
@@ -38,6 +39,7 @@ from canary.core.share import settled
 from canary.core.snapshot import Snapshot
 from canary.core.spec import FULL, CanarySpec
 from canary.core.status import Phase, Reason
+from canary.core.warmup import Spared
 
 STALE = 2.5  # scrape intervals after which a sample says nothing about now
 AWAY = 60.0  # seconds for which clients may be unseen before the service is counted at its servers
@@ -155,8 +157,10 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     stands, dark = standing(read), _dark(facts, now, manner)
     counts, seconds, silent = Counts(), 0.0, rollout.silent
     if before.taken is not None:
+        spared, cold = _cold(facts, before.taken)
+        book = replace(book, spared=spared)
         seconds = max(0.1, now.at - before.taken)
-        counts = gained(_comparable(read, book.manner, manner))
+        counts = gained(warmup.without(_comparable(read, book.manner, manner), cold))
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
         silent = 0 if arrived else silent + 1
     book = books.fold(book, facts.gates, counts, facts.live_weight, seen.spec.threshold)
@@ -176,6 +180,24 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     status = replace(facts.status, book=book, rollout=rollout)
     judged = facts.gates if book.edges == facts.status.book.edges else armed_gates(seen.spec, status)
     return replace(facts, status=status, counters=counters, gates=judged, interval_over=True)
+
+
+def _cold(facts: Facts, taken: float) -> tuple[Mapping[Version, Spared], frozenset[str]]:
+    """Name the pods that were cold since the reading before, which was `taken` then, or became so."""
+    seen, rollout, spared = facts.seen, facts.rollout, dict(facts.status.book.spared)
+    if not seen.spec.warmup:
+        return spared, frozenset()
+    names: set[str] = set()
+    since = taken - (seen.scrape + seen.spec.warmup).total_seconds()  # what is counted now was so since a scrape before
+    for version, side, revision in (
+        (Version.STABLE, seen.stable, rollout.baseline),
+        (Version.CANARY, seen.canary, rollout.revision),
+    ):
+        if side is not None:
+            begun = {pod.name: pod.started for pod in side.pods if pod.revision == revision}
+            spared[version], pods = warmup.cold(spared.get(version, Spared()), begun, side.desired, since)
+            names |= pods
+    return spared, frozenset(names)
 
 
 def _with_edges(book: Book, facts: Facts, stands: Counts, manner: Manner) -> Book:

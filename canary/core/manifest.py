@@ -43,6 +43,7 @@ API_VERSION = "canary.dev/v1alpha1"
 MOST_WEBHOOKS = 16  # each is asked in every tick that needs it, all within the tick's deadline
 MOST_SLOWDOWN = 10.0
 SLOWEST = timedelta(seconds=50)  # the greatest bucket bound of the proxy
+LONGEST_WARMUP = timedelta(minutes=10)
 ORDERS = frozenset({"paused", "abort", "retry", "approve"})
 """Fields that are orders and no part of what is followed."""
 
@@ -147,6 +148,7 @@ def _spec(spec: Fields, name: str) -> CanarySpec:
         bake=spec.duration("bake", "5m", least=interval),
         places=_places(spec.section("gates")),
         unanswered=spec.section("gates").choice("unanswered", OnUnanswered.ROLLBACK),
+        warmup=_warmup(spec.section("gates")),
         traffic_share=spec.section("gates").choice("trafficShare", OnShare.HOLD),
         webhooks=_webhooks(spec.section("gates")),
         queries=read_queries(spec.section("gates")),
@@ -241,6 +243,13 @@ def _latency(fields: Fields) -> Latency | Slowdown:
         fields.refuse("p99", 'a time of at most "50s", the greatest bucket bound of the proxy')
     fields.finish()
     return Latency(limit=limit, failures=failures)
+
+
+def _warmup(gates: Fields) -> timedelta:
+    lasts = gates.duration("warmup", "0s", least=timedelta())
+    if lasts > LONGEST_WARMUP:
+        gates.refuse("warmup", 'a time of at most "10m": a pod that is slow for longer is slow')
+    return lasts
 
 
 def _webhooks(gates: Fields) -> tuple[Webhook, ...]:

@@ -28,7 +28,10 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """A pod of a workload. `created` in Unix seconds; `leaving` once it is being deleted."""
+    """A pod of a workload. `created` in Unix seconds; `leaving` once it is being deleted.
+
+    `started` is when its last container started, 0 where that was not the first time, or is not known.
+    """
 
     name: str
     revision: str
@@ -37,6 +40,7 @@ class Pod:
     meshed: bool
     restarts: int = 0
     leaving: bool = False
+    started: float = 0.0
 
     @property
     def serves(self) -> bool:

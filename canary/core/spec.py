@@ -199,7 +199,7 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanarySpec:
-    """All of `spec`.
+    """All of `spec`. `warmup` is for how long a pod's latencies do not count after its first start.
 
     `steps` rise and end at 1000; with a `ramp` they are only where it stops, 500 and 1000. `places` hold the service
     first, if it has gates, then the routes.
@@ -221,6 +221,7 @@ class CanarySpec:
     places: tuple[Place, ...]
     unanswered: OnUnanswered
     traffic_share: OnShare = OnShare.HOLD
+    warmup: timedelta = timedelta()
     webhooks: tuple[Webhook, ...]
     queries: tuple[Query, ...] = ()
     risk: Risk

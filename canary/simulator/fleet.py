@@ -1,6 +1,6 @@
 """A Deployment on the virtual clock: one template at a time, whose pods are ready some seconds after it came."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from canary.core.snapshot import Pod, Workload
@@ -12,7 +12,10 @@ Template: TypeAlias = dict[str, object]
 
 @dataclass(slots=True)
 class Fleet:
-    """`ready_at` says from when the pods of the present revision serve; until then those of the one before do."""
+    """`ready_at` says from when the pods of the present revision serve; until then those of the one before do.
+
+    With `every` they start again so often.
+    """
 
     name: str
     template: Template
@@ -22,9 +25,12 @@ class Fleet:
     losses: tuple[Loss, ...] = ()
     version: int = 1
     ready_at: float = LONG_AGO
+    every: float = 0.0
     _before: str = ""
+    _pushed: float = LONG_AGO
+    _later: dict[int, float] = field(default_factory=dict)  # pods of the present revision that came by scaling
     _templates: dict[str, Template] = field(default_factory=dict)
-    _shown: tuple[tuple[int, bool, int], Workload] | None = None
+    _shown: tuple[tuple[int, bool, int, bool], Workload] | None = None
 
     def __post_init__(self) -> None:
         """Begin rolled out."""
@@ -34,6 +40,7 @@ class Fleet:
         """Roll out another template."""
         self._before, self.template, self.revision = self.revision, template, revision
         self._templates[revision] = template
+        self._pushed, self._later = now, {}
         self.ready_at = now + start
         self.start = start
         self.version += 1
@@ -43,6 +50,8 @@ class Fleet:
         if replicas > self.replicas:
             self.ready_at = max(self.ready_at, now + self.start)
             self._before = self._before or self.revision
+        kept = {number: at for number, at in self._later.items() if number < replicas}
+        self._later = {**kept, **dict.fromkeys(range(self.replicas, replicas), now)}
         self.replicas = replicas
         self.version += 1
 
@@ -64,15 +73,19 @@ class Fleet:
     def workload(self, now: float) -> Workload:
         """Show it as the cluster's adapter would."""
         ready = now >= self.ready_at
-        lost = self.lost(now)
-        if self._shown is None or self._shown[0] != (self.version, ready, lost):
-            self._shown = ((self.version, ready, lost), self._workload(lost, ready=ready))
+        lost, again = self.lost(now), bool(self.every) and now >= self._pushed + self.start + self.every
+        if self._shown is None or self._shown[0] != (self.version, ready, lost, again):
+            self._shown = ((self.version, ready, lost, again), self._workload(lost, ready=ready, again=again))
         return self._shown[1]
 
-    def _workload(self, lost: int, *, ready: bool) -> Workload:
+    def _workload(self, lost: int, *, ready: bool, again: bool) -> Workload:
         born = EPOCH + self.ready_at - self.start
         numbers = range(self.replicas)
         pods = [self._pod(self.revision, number, born, ready=ready and number >= lost) for number in numbers]
+        pods = [
+            replace(pod, started=0.0 if again else EPOCH + self._later.get(number, self._pushed))
+            for number, pod in enumerate(pods)
+        ]
         if not ready and self._before and self._before != self.revision:
             pods += [self._pod(self._before, number, EPOCH + LONG_AGO, ready=number >= lost) for number in numbers]
         return Workload(

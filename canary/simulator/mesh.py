@@ -162,8 +162,10 @@ class Mesh:
 
     def _cold(self, side: str, revision: str, release: Release) -> Warmup | None:
         """Give what the pods do worse while they are cold."""
-        warmup = release.warmup
-        return warmup if warmup is not None and self.now - self._since[side, revision] < warmup.lasts else None
+        warmup, age = release.warmup, self.now - self._since[side, revision]
+        if warmup is not None and warmup.every:
+            age %= warmup.every
+        return warmup if warmup is not None and age < warmup.lasts else None
 
     def _release(self, new: bool) -> Release:  # noqa: FBT001 - a fact of the revision
         return self.scenario.canary if new and self.now >= self.scenario.canary.after else self.scenario.stable

@@ -19,11 +19,15 @@ MOST_RETRIES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warmup:
-    """What pods do worse for so many seconds after they began to serve: caches are cold, code is compiled."""
+    """What pods do worse for so many seconds after they began to serve: caches are cold, code is compiled.
+
+    With `every` they crash so often, and are cold again.
+    """
 
     lasts: float
     failure: float = 0.0
     slow: float = 0.0
+    every: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +158,8 @@ def _release(fields: Fields, failure: float) -> Release:
 
 def _warmup(fields: Fields) -> Warmup:
     lasts = _seconds(fields, "lasts", "1m")
-    warmup = Warmup(lasts=lasts, failure=_share(fields, "failure"), slow=_share(fields, "slow"))
+    every = _seconds(fields, "every", "0s")
+    warmup = Warmup(lasts=lasts, failure=_share(fields, "failure"), slow=_share(fields, "slow"), every=every)
     fields.finish()
     return warmup
 

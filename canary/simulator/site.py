@@ -74,7 +74,8 @@ class Site:
 
     def ship(self) -> None:
         """Push the release to the canary's Deployment."""
-        template = _template(NEW, self.canary.name)
+        template, cold = _template(NEW, self.canary.name), self.mesh.scenario.canary.warmup
+        self.canary.every = 0.0 if cold is None else cold.every
         self.canary.push(template, f"canary-{NEW}", self.mesh.now, self.mesh.scenario.canary.start)
 
     def tick(self) -> Decision:

@@ -206,6 +206,10 @@ def a_pod(status: Obj | None = None, labels: Obj | None = None, spec: Obj | None
     }
 
 
+def running(since: str = BORN) -> Obj:
+    return {"restartCount": 0, "state": {"running": {"startedAt": since}}}
+
+
 class TestPod:
     def test_a_meshed_and_ready_pod_serves(self) -> None:
         seen = pod(a_pod({"containerStatuses": [{"restartCount": 2}, {"restartCount": 1}, {}]}))
@@ -243,6 +247,18 @@ class TestPod:
     def test_a_pod_that_terminates_gets_nothing_although_it_is_ready(self) -> None:
         seen = pod(a_pod(deletionTimestamp=BORN))
         assert (seen.ready, seen.leaving, seen.serves) == (True, True, False)
+
+    @pytest.mark.parametrize(
+        ("states", "started"),
+        [
+            pytest.param([running(), running("2026-03-01T12:00:09Z")], 1772366409.0, id="when the last container did"),
+            pytest.param([running(), {**running(), "restartCount": 1}], 0.0, id="never, once one began again"),
+            pytest.param([running(), {"state": {"waiting": {}}}], 0.0, id="not while one does not run"),
+            pytest.param([], 0.0, id="not before there is one"),
+        ],
+    )
+    def test_a_pod_starts_once(self, states: list[Obj], started: float) -> None:
+        assert pod(a_pod({"containerStatuses": states})).started == started
 
     def test_an_empty_object_is_a_pod_that_is_good_for_nothing(self) -> None:
         seen = pod({})

@@ -24,7 +24,7 @@ def test_everything_can_be_said() -> None:
             "after": "3m",
             "start": "20s",
             "late": "9s",
-            "warmup": {"failure": "1%"},
+            "warmup": {"failure": "1%", "every": "2m"},
         },
         "troubles": [
             {"failure": "10%", "at": "2m", "lasts": "1m"},
@@ -50,7 +50,7 @@ def test_everything_can_be_said() -> None:
             after=180.0,
             start=20.0,
             late=9.0,
-            warmup=Warmup(lasts=60.0, failure=0.01),
+            warmup=Warmup(lasts=60.0, failure=0.01, every=120.0),
         ),
         troubles=(
             Trouble(failure=0.1, at=120.0, lasts=60.0),

@@ -1,0 +1,59 @@
+"""Whose latencies are left out while caches are cold: those of pods that started for the first time a moment ago.
+
+Of both sides alike, and whatever the answers were, so that the evidence stays valid. A pod that began again is not
+spared, nor one that took another's place: neither a crash loop nor a Deployment that makes pods for ever can hide.
+Called by `intake` once per reading.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from canary.core.counts import Placed, Version, What
+
+TIMED = frozenset({What.TIMED, What.FAILED_TIMED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spared:
+    """The first starts of a side that were left out in this rollout: how many, and when the last one was."""
+
+    pods: int = 0
+    latest: float = 0.0
+
+
+def cold(before: Spared, begun: Mapping[str, float], wanted: int, since: float) -> tuple[Spared, frozenset[str]]:
+    """Name the pods of a side that are cold, those that started after `since`: at most as many, ever, as are wanted.
+
+    `begun` says when each pod started for the first time, in Unix seconds.
+    """
+    young = {pod: at for pod, at in begun.items() if at > since}
+    known = {pod for pod, at in young.items() if at <= before.latest}
+    fresh = sorted(young.keys() - known, key=lambda pod: (young[pod], pod))[: max(0, wanted - before.pods)]
+    if not fresh:
+        return before, frozenset(known)
+    return Spared(pods=before.pods + len(fresh), latest=young[fresh[-1]]), frozenset({*known, *fresh})
+
+
+def without(read: Iterable[Placed], pods: Collection[str]) -> list[Placed]:
+    """Leave out what these pods timed; and all of a place where that leaves a side with nothing.
+
+    For else the next comparison would be with requests of another time.
+    """
+    kept, timed, left = [], set[tuple[str, Version]](), set[tuple[str, Version]]()
+    for one in read:
+        if one.at is None or not _times(one):
+            kept.append(one)
+            continue
+        where = (one.at.place, one.at.version)
+        if one.increment.value > 0:
+            timed.add(where)
+        if one.at.pod not in pods:
+            kept.append(one)
+            if one.increment.value > 0:
+                left.add(where)
+    silenced = {place for place, _ in timed - left}
+    return [one for one in kept if one.at is None or one.at.place not in silenced or not _times(one)]
+
+
+def _times(one: Placed) -> bool:
+    return one.le is not None or not TIMED.isdisjoint(one.sums)
