@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -113,6 +114,7 @@ class Stage:
     without: frozenset[str] = frozenset()
     suffix: str = ""  # of the namespaces of scenes, where a story is played once more
     scrape: timedelta = SECOND
+    scenes: "list[Scene]" = field(default_factory=list)
     lab: Lab = field(init=False)
     controller: Controller = field(init=False)
     api: Api = field(init=False)
@@ -155,12 +157,19 @@ class Stage:
             found = await answer.json()
         return cast("list[Any]", found["data"]["result"])
 
+    def shared(self) -> Self:
+        """Give one story the same lab and controller, with scenes of its own."""
+        own = copy(self)
+        own.scenes = []
+        return own
+
     async def scene(self, namespace: str, **service: object) -> "Scene":
         """Apply the seed's service in a namespace of its own and wait until Prometheus sees it."""
         namespace += self.suffix
         manifests = seed.yamtam(namespace=namespace, **service)  # type: ignore[arg-type]
         await self.lab.apply(manifests)
         scene = Scene(self, namespace)
+        self.scenes.append(scene)
         await scene.until(scene.serving, "the pods to serve", within=60)
         return scene
 
@@ -209,6 +218,10 @@ class Scene:
         path = self.path("deployments", seed.CANARY)
         shipped = seed.with_env(await self.stage.api.get(path), env)["spec"]
         await self.stage.api.patch(path, {"spec": {"template": cast("Json", shipped)["template"]}})
+
+    async def silence(self) -> None:
+        """Send the clients home: what is over is not to load the machine for those that go on."""
+        await self.stage.api.patch(self.path("deployments", "load"), {"spec": {"replicas": 0}})
 
     async def spec(self, **fields: object) -> None:
         """Patch the Canary's spec."""

@@ -34,9 +34,13 @@ async def play_all(plane: str, home: Path, say: Callable[[str], None]) -> dict[s
     room = asyncio.Semaphore(ABREAST)
 
     async def play(name: str, stage: Stage) -> None:
+        own = stage.shared()
         try:
             async with room:
-                await load(name).play(stage)
+                try:
+                    await load(name).play(own)
+                finally:
+                    await asyncio.gather(*(scene.silence() for scene in own.scenes))
             wrong[name] = ""
         except Exception:  # noqa: BLE001 - told by the story's own test
             wrong[name] = traceback.format_exc()
