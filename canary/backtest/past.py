@@ -91,7 +91,7 @@ class Past:
         each = max(1, round(CHUNK.total_seconds() / step))
         for first in range(0, steps + 1, each):
             moments = [period.begin + step * number for number in range(first, min(first + each, steps + 1))]
-            chunk = await self._readings.read(ReadCounters(scope=scope, at=moments[-1]))
+            chunk = await self._readings.read(ReadCounters(scope=scope, at=moments[-1], sent=False))
             for at in moments:
                 yield Reading(at=at, series=until(chunk.series, at, self._back))
 

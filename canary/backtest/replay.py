@@ -26,6 +26,7 @@ Tell: TypeAlias = Callable[[str, float, Judgement], None]
 """Hears of each tick: the episode, its time, what the gates said then."""
 
 ALONE: Final = 10  # canary requests in an interval with none on stable: the split is at 1000m
+MOST_EMPTY: Final = 1000  # intervals without a row in one go that are folded: more change nothing
 SIGMAS: Final = 4.0  # beyond which an interval's share is another split's
 
 
@@ -66,7 +67,7 @@ class Trial:
     """
 
     def __init__(self, spec: CanarySpec, cuts: tuple[float, ...], episode: str, tell: Tell | None = None) -> None:
-        self._spec, self._cuts, self._episode, self._tell = spec, cuts, episode, tell
+        self._spec, self._cuts, self.episode, self._tell = spec, cuts, episode, tell
         self._gates = gates(spec, cuts)
         self._before, self._first = Ticks(self._gates), math.inf
         self._book, self._split = Book(), Split()
@@ -77,11 +78,24 @@ class Trial:
         self._ticks = 0
 
     def see(self, tick: Tick) -> None:
-        """Fold one interval in; after Fail nothing counts any more: the release would have been taken back."""
+        """Fold one interval in, and those before it of which there is no row, as zeros; after Fail nothing counts.
+
+        The release would have been taken back.
+        """
+        t, rows = tick
+        for missed in self._missed(t):
+            self._fold(missed, Counts())
+        self._fold(t, counted(rows))
+
+    def _missed(self, t: float) -> list[float]:
+        """List when intervals without a row ended since the last one that was seen."""
+        interval, last = self._spec.interval.total_seconds(), t if self._last is None else self._last
+        return [last + interval * number for number in range(1, min(MOST_EMPTY, round((t - last) / interval)))]
+
+    def _fold(self, t: float, counts: Counts) -> None:
         if self._judgement.fault is not None:
             return
-        t, rows = tick
-        counts, interval = counted(rows), self._spec.interval.total_seconds()
+        interval = self._spec.interval.total_seconds()
         weight = self._split.see(counts)
         if self._begun is None and weight > 0:
             self._begun = t - interval if self._last is None else self._last
@@ -96,7 +110,7 @@ class Trial:
         if self._passed is None and self._judgement.passed and not early:
             self._passed = self._lasted
         if self._tell is not None:
-            self._tell(self._episode, t, self._judgement)
+            self._tell(self.episode, t, self._judgement)
 
     def _arm(self, seconds: float) -> None:
         """Judge by what so many seconds of stable's past told, if there are any."""
@@ -112,7 +126,7 @@ class Trial:
         judgement, failed = self._judgement, self._judgement.fault is not None
         seconds = self._lasted if failed else self._passed
         return Outcome(
-            episode=self._episode,
+            episode=self.episode,
             decision=Verdict.FAIL if failed else Verdict.HOLD if seconds is None else Verdict.PASS,
             at=None if seconds is None or self._begun is None else self._begun + seconds,
             seconds=seconds,

@@ -34,28 +34,35 @@ class Asked:
 
 
 class Trials:
-    """One trial after the other, as the episodes come."""
+    """One trial after the other, as the episodes come: of one that is over only the outcome is kept."""
 
     def __init__(self, spec: CanarySpec, cuts: tuple[float, ...], seed: int | None, tell: Tell | None) -> None:
         self._spec, self._cuts, self._tell = spec, cuts, tell
         self._halves = None if seed is None else Halves(seed)
-        self._trials: dict[str, Trial] = {}
+        self._trial: Trial | None = None
+        self._outcomes: list[Outcome] = []
 
     def see(self, rows: Sequence[Row]) -> None:
         """Take in the rows of one interval of one episode."""
         for row in rows[:1]:
-            trial = self._trials.get(row.episode)
-            if trial is None:
-                trial = self._trials[row.episode] = Trial(self._spec, self._cuts, row.episode, self._tell)
-            trial.see((row.t, rows if self._halves is None else self._halves.split(rows)))
+            if self._trial is None or self._trial.episode != row.episode:
+                self._end()
+                self._trial = Trial(self._spec, self._cuts, row.episode, self._tell)
+            self._trial.see((row.t, rows if self._halves is None else self._halves.split(rows)))
 
     def outcomes(self) -> list[Outcome]:
         """Say what came of them all. Raises CanaryError where A/A had nothing to compare."""
-        if self._halves is not None and self._trials and self._halves.most < 2:  # noqa: PLR2004 - halves
+        self._end()
+        if self._halves is not None and self._outcomes and self._halves.most < 2:  # noqa: PLR2004 - halves
             raise CanaryError(
                 "A/A compares stable's pods with each other, and never more than one of them had requests"
             )
-        return [trial.outcome() for trial in self._trials.values()]
+        return self._outcomes
+
+    def _end(self) -> None:
+        if self._trial is not None:
+            self._outcomes.append(self._trial.outcome())
+        self._trial = None
 
 
 def replay_file(spec: CanarySpec, file: Path, seed: int | None, tell: Tell | None) -> list[Outcome]:

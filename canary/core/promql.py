@@ -20,16 +20,16 @@ Owner: TypeAlias = tuple[str, str, str]
 LEGACY_BUCKETS = "response_latency_ms_bucket"
 
 
-def client_queries(scopes: Collection[Scope], window: timedelta) -> tuple[str, ...]:
-    """Ask for the service's counters at the client, of every scope at once.
+def client_queries(scopes: Collection[Scope], window: timedelta, *, sent: bool = True) -> tuple[str, ...]:
+    """Ask for the service's counters at the client, of every scope at once; without `sent` only for what was answered.
 
     What is sent is asked for at the apex, too: a client whose proxy knows no split sends there.
     """
-    sent, *rest = AT_CLIENT
+    first, *rest = AT_CLIENT
     leaves = [name for s in scopes for name in (s.stable.service, s.canary.service)]
     everywhere = _at_client(scopes, [*leaves, *(s.apex for s in scopes)])
     return (
-        *_families((sent,), everywhere, scopes, window),
+        *_families((first,) if sent else (), everywhere, scopes, window),
         *_families(rest, _at_client(scopes, leaves), scopes, window),
     )
 
@@ -40,7 +40,7 @@ def _at_client(scopes: Collection[Scope], services: Iterable[str]) -> str:
     )
 
 
-def route_queries(scopes: Collection[Scope], window: timedelta) -> tuple[str, ...]:
+def route_queries(scopes: Collection[Scope], window: timedelta, *, sent: bool = True) -> tuple[str, ...]:
     """Ask for the routes' counters at the server."""
     where = _matchers(
         {
@@ -49,10 +49,10 @@ def route_queries(scopes: Collection[Scope], window: timedelta) -> tuple[str, ..
             "deployment": (name for s in scopes for name in (s.stable.deployment, s.canary.deployment)),
         }
     )
-    return _families(AT_SERVER, where + ',rt_route!=""', scopes, window)
+    return _families(AT_SERVER[not sent :], where + ',rt_route!=""', scopes, window)
 
 
-def server_queries(scopes: Collection[Scope], window: timedelta) -> tuple[str, ...]:
+def server_queries(scopes: Collection[Scope], window: timedelta, *, sent: bool = True) -> tuple[str, ...]:
     """Ask for the service's counters at the server, where no client is scraped; admin port and probes stay out."""
     where = _matchers(
         {
@@ -61,7 +61,7 @@ def server_queries(scopes: Collection[Scope], window: timedelta) -> tuple[str, .
             "deployment": (name for s in scopes for name in (s.stable.deployment, s.canary.deployment)),
         }
     )
-    return _families(AT_CLIENT, where + ',target_port!="4191",route_name!="probe"', scopes, window)
+    return _families(AT_CLIENT[not sent :], where + ',target_port!="4191",route_name!="probe"', scopes, window)
 
 
 def bounds_query(scope: Scope) -> str:

@@ -29,10 +29,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadCounters:
-    """The raw counters of a scope: as they stand now, or as they stood at `at` (Unix seconds, Prometheus' clock)."""
+    """The raw counters of a scope: as they stand now, or as they stood at `at` (Unix seconds, Prometheus' clock).
+
+    Those of a moment may be had without what was `sent`, where only answers are counted.
+    """
 
     scope: Scope
     at: float | None = None
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ class Readings:
         Raises MetricsUnreachable.
         """
         if question.at is not None:
-            shared = await self._families([question.scope], question.at, self._window)
+            shared = await self._families([question.scope], question.at, self._window, sent=question.sent)
             return Reading(at=question.at, series=own(shared, question.scope))
         batch = self._batch
         if batch is None or len(batch.scopes) >= MOST_SCOPES:
@@ -125,7 +125,7 @@ class Readings:
                 piece = moments[begin : begin + PIECE]
                 reach = timedelta(seconds=piece[-1] - piece[0]) + self._window
                 async with self._aside:
-                    series = own(await self._families([scope], piece[-1], reach), scope)
+                    series = own(await self._families([scope], piece[-1], reach, sent=False), scope)
                 for at in piece:
                     past.take(at, until(series, at, self._window))
                     await asyncio.sleep(0)
@@ -145,16 +145,16 @@ class Readings:
         shared = await self._families(scopes, at, self._window)
         return {scope: Reading(at=at, series=own(shared, scope)) for scope in scopes}
 
-    async def _families(self, scopes: Collection[Scope], at: float, window: timedelta) -> Shared:
+    async def _families(self, scopes: Collection[Scope], at: float, window: timedelta, *, sent: bool = True) -> Shared:
         """Ask every family at once. Where no client of a service is scraped, ask its server."""
-        texts = list(promql.client_queries(scopes, window))
+        texts = list(promql.client_queries(scopes, window, sent=sent))
         routed = [scope for scope in scopes if scope.routes]
-        texts += promql.route_queries(routed, window) if routed else ()
+        texts += promql.route_queries(routed, window, sent=sent) if routed else ()
         series = await self._all(texts, at)
         shared = share_out(series)
         unseen = [scope for scope in scopes if not at_client(own(shared, scope), scope)]
         if unseen:
-            shared = share_out(series + await self._all(list(promql.server_queries(unseen, window)), at))
+            shared = share_out(series + await self._all(list(promql.server_queries(unseen, window, sent=sent)), at))
         return shared
 
     async def _all(self, texts: list[str], at: float) -> tuple[Series, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from canary.backtest.recording import Row
-from canary.backtest.replay import Outcome, Split, Tell, Trial, counted, ticks
+from canary.backtest.replay import MOST_EMPTY, Outcome, Split, Tell, Trial, counted, ticks
 from canary.core import eprocess
 from canary.core.counts import Version
 from canary.core.eprocess import Evidence, Interval
@@ -139,6 +139,25 @@ def test_rows_of_one_interval_are_one_tick() -> None:
     rows = flat(traffic(0.05))
     parts = [row._replace(requests=row.requests / 2, failures=row.failures / 2, over=()) for row in rows for _ in "ab"]
     assert played(parts) == played(rows)
+
+
+def test_an_interval_without_a_row_is_one_of_zeros_as_in_a_rollout() -> None:
+    together = [a_row(side, 10.0, requests=n) for side, n in (("canary", 100.0), ("stable", 900.0))]
+    lonely = [a_row("canary", 20.0, requests=1.0, failures=1.0)]
+    later = [row._replace(t=150.0) for row in together]
+    zeros = [a_row("stable", 10.0 * number, requests=0.0) for number in range(3, 15)]
+    heard: list[float] = []
+    outcome = played([*together, *lonely, *later], tell=lambda _, t, __: heard.append(t))
+    assert heard == [10.0 * number for number in range(1, 16)]
+    assert outcome == played([*together, *lonely, *zeros, *later])
+    assert outcome.odds > played([*together, *lonely, *(row._replace(t=30.0) for row in later)]).odds, (
+        "stable came too late to be a control for it"
+    )
+
+
+def test_a_gap_of_years_is_folded_in_no_time() -> None:
+    rows = [a_row(side, at) for at in (10.0, 1e9, 1e9 + 10) for side in ("canary", "stable")]
+    assert played(rows).ticks == 2 + MOST_EMPTY
 
 
 def test_each_tick_is_told() -> None:

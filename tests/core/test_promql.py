@@ -51,6 +51,12 @@ def test_a_service_without_scraped_clients_is_asked_for_at_its_servers_without_p
     assert all(',target_port!="4191",route_name!="probe"}' in query for query in queries)
 
 
+def test_where_only_answers_count_what_was_sent_is_not_asked_for() -> None:
+    for queries in (promql.client_queries, promql.route_queries, promql.server_queries):
+        _, *answered = queries([a_scope()], WINDOW)
+        assert list(queries([a_scope()], WINDOW, sent=False)) == answered
+
+
 @pytest.mark.parametrize("queries", [promql.client_queries, promql.route_queries, promql.server_queries])
 def test_nothing_is_summed_and_nothing_extrapolated(queries: object) -> None:
     assert callable(queries)
