@@ -16,7 +16,7 @@ from canary.core import book as books
 from canary.core.book import Book
 from canary.core.counts import SERVICE, Counts, Version, What
 from canary.core.gates import EARLIEST_PASS, gates
-from canary.core.history import Ticks, armed
+from canary.core.history import Ticks, armed, candidates, recalled
 from canary.core.judgement import GateView, Judgement, Verdict, judge
 from canary.core.spec import FULL, CanarySpec, Weight
 
@@ -69,7 +69,7 @@ class Trial:
     def __init__(self, spec: CanarySpec, cuts: tuple[float, ...], episode: str, tell: Tell | None = None) -> None:
         self._spec, self._cuts, self.episode, self._tell = spec, cuts, episode, tell
         self._gates = gates(spec, cuts)
-        self._before, self._first = Ticks(self._gates), math.inf
+        self._before, self._first = Ticks(candidates(spec, cuts)), math.inf
         self._book, self._split = Book(), Split()
         self._judgement = judge(self._book, self._gates, spec)
         self._begun: float | None = None
@@ -115,7 +115,8 @@ class Trial:
     def _arm(self, seconds: float) -> None:
         """Judge by what so many seconds of stable's past told, if there are any."""
         if seconds > 0:
-            self._gates = armed(self._spec, self._cuts, self._before.demand(seconds))
+            past = recalled(self._spec, self._cuts, self._before.demand(seconds))
+            self._gates = armed(self._spec, self._cuts, past.demand, past.edges)
 
     @property
     def _lasted(self) -> float:

@@ -55,7 +55,7 @@ def backtest(*, file: Path, output: str, plot: Path | None, **given: Any) -> Non
     canary = only_canary(file)
     spec = parse_spec(canary.obj)
     for gate in filter(unmeasured, gates(spec, ())):
-        note(f"{gate.name} is not replayed, and so never passes: its edges are chosen when a rollout begins.")
+        note(f"{gate.name} passes only where there is a past before the release: its edges are chosen from that.")
     if given["recording"] is not None and any(place.client_errors is ClientErrors.GATE for place in spec.places):
         note("service: client errors: a line of the recording without clientErrors counts none.")
     seed: int | None = given["seed"] if given["aa"] else None

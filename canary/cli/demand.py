@@ -23,6 +23,5 @@ async def measured(
     Rates are over the part of the window in which Prometheus knew the service. Raises MetricsUnreachable.
     """
     found = (await readings.bounds(FindBounds(scope=scope_for(spec, key.namespace, ())))).bounds
-    judged, scope = gates(spec, found), scope_for(spec, key.namespace, found)
-    past = await readings.history(ReadHistory(scope=scope, gates=judged, window=window), PATIENCE)
-    return gates(spec, found, correlations(past.demand)), past.demand
+    past = await readings.history(ReadHistory(spec=spec, namespace=key.namespace, window=window), PATIENCE)
+    return gates(spec, found, correlations(past.demand), past.edges), past.demand

@@ -65,7 +65,7 @@ def forecast(*, file: Path, prometheus: str, traffic: float | None, output: str,
         return
     _tell(spec, outlooks if spec.threshold is None else (), silent)
     for name in later:
-        click.echo(f"{name}: not forecast; where it is measured follows from stable's latencies when a rollout begins.")
+        click.echo(f"{name}: not forecast; where it is measured is chosen from what stable had lately.")
     for name, words in expected.items() if spec.threshold is not None else ():
         click.echo(f"{name}: {words}.")
 

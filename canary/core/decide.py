@@ -26,7 +26,7 @@ from canary.core.decision import Decision, Effect, Notice, Unguard
 from canary.core.facts import Facts
 from canary.core.gatecalls import gate_calls
 from canary.core.gather import gather
-from canary.core.intake import history_wanted, reading_due, scope_of
+from canary.core.intake import history_wanted, reading_due, scope_of, unlearned
 from canary.core.manifest import remains
 from canary.core.progressing import BAKING, PROGRESSING
 from canary.core.promoting import FINALISING, PROMOTING, ROLLING_BACK
@@ -125,6 +125,7 @@ def decide(seen: Snapshot, answers: Answers) -> Decision:
     effects = converge(facts)
     notices = (
         *facts.notices,
+        *unlearned(facts, status),
         *repairs(seen.status, facts, effects),
         *turn.notices,
         *_change(seen.status, status),

@@ -21,7 +21,7 @@ class Facts:
     """Everything the rules may look at.
 
     `gates` are those that the evidence is of. `interval_over` if a reading was taken in this tick, or was due and
-    failed.
+    failed. `unread` says why stable's past was not answered in this tick, though it was asked for.
     """
 
     seen: Snapshot
@@ -32,6 +32,7 @@ class Facts:
     replies: dict[WebhookKind, list[tuple[str, GateReply | Unanswered]]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     interval_over: bool = False
+    unread: str = ""
 
     @property
     def spec(self) -> CanarySpec:

@@ -14,11 +14,11 @@ from canary.core import counters as counting
 from canary.core.counters import Counters, Increment, Series
 from canary.core.counts import Counts, Revisions, Version, at_client, count
 from canary.core.demand import Demand
-from canary.core.edges import Edge
+from canary.core.edges import ENOUGH, Edge, choose, partner
 from canary.core.eprocess import FLOOR
 from canary.core.expectation import expecting
-from canary.core.gates import Gate, Metric, gates
-from canary.core.questions import Scope
+from canary.core.gates import Gate, Metric, gates, unmeasured
+from canary.core.questions import History, Scope
 from canary.core.spec import CanarySpec
 from canary.core.statistics import FEWEST_CELLS, PAIR, icc_moment
 from canary.core.status import Armed, CanaryStatus
@@ -112,11 +112,38 @@ class Ticks:
         return gate.metric is not Metric.LATENCY or gate.over is None or (gate.place, gate.over) in self._cut
 
 
-class Past:
-    """Folds readings of stable, of whatever revision it was, in the order of time."""
+def candidates(spec: CanarySpec, bounds: tuple[float, ...]) -> tuple[Gate, ...]:
+    """List the gates while nothing is chosen, with one for each bucket bound at which a slowdown may be measured."""
+    edges = [
+        Edge(place=gate.place, bound=bound, tail=0.0)
+        for gate in filter(unmeasured, gates(spec, bounds))
+        for bound in bounds
+        if partner(bound, gate.factor, bounds) is not None
+    ]
+    return gates(spec, bounds, edges=tuple(edges))
 
-    def __init__(self, judged: Sequence[Gate], scope: Scope) -> None:
-        self._scope, self._ticks = scope, Ticks(judged)
+
+def recalled(spec: CanarySpec, bounds: tuple[float, ...], found: Mapping[str, Demand]) -> History:
+    """Choose where a slowdown is measured from what all candidates saw, and keep what is told of the gates judged."""
+    tails: dict[str, dict[float, float]] = {}
+    for gate in candidates(spec, bounds):
+        demand = found.get(gate.name)
+        if gate.beside is not None and demand is not None and demand.rps * demand.seconds >= ENOUGH:
+            tails.setdefault(gate.place, {})[gate.beside] = demand.failure
+    edges: list[Edge] = []
+    for gate in filter(unmeasured, gates(spec, bounds)):
+        if gate.place in tails:
+            edges += choose(gate.place, gate.factor, bounds, tails[gate.place].__getitem__)
+    names = {gate.name for gate in gates(spec, bounds, edges=tuple(edges))}
+    return History(demand={name: each for name, each in found.items() if name in names}, edges=tuple(edges))
+
+
+class Past:
+    """Folds readings of stable, of whatever revision it was, in order of time; `bounds` are the buckets there are."""
+
+    def __init__(self, spec: CanarySpec, bounds: tuple[float, ...], scope: Scope) -> None:
+        self._spec, self._bounds = spec, bounds
+        self._scope, self._ticks = scope, Ticks(candidates(spec, bounds))
         self._counters = Counters.fresh()
         self._since, self._until = math.inf, -math.inf
 
@@ -132,9 +159,9 @@ class Past:
             parts = self._by_revision(increments)
             self._ticks.add([count(part, self._scope, own, client=client) for own, part in parts])
 
-    def demand(self) -> dict[str, Demand]:
+    def told(self) -> History:
         """Give what each gate saw; rates are over the time in which Prometheus knew the service."""
-        return self._ticks.demand(self._until - self._since)
+        return recalled(self._spec, self._bounds, self._ticks.demand(self._until - self._since))
 
     def _by_revision(self, increments: Iterable[Increment]) -> list[tuple[Revisions, list[Increment]]]:
         parts: dict[str, list[Increment]] = {}

@@ -19,10 +19,12 @@ from canary.core.counters import Counters, Series
 from canary.core.counts import SERVICE, Counts, Placed, Revisions, Version, What, at_client, gained, placed, standing
 from canary.core.decision import Notice
 from canary.core.edges import ENOUGH, Edge, choose
+from canary.core.eprocess import UNKNOWN
 from canary.core.expectation import told
 from canary.core.exposure import Traffic
 from canary.core.facts import Facts
-from canary.core.gates import PROXY_BOUNDS, Gate, gates, unmeasured
+from canary.core.formats import show_duration
+from canary.core.gates import Gate, gates, unmeasured
 from canary.core.history import WINDOW, armed_gates
 from canary.core.questions import (
     Answers,
@@ -38,7 +40,7 @@ from canary.core.questions import (
 from canary.core.share import settled
 from canary.core.snapshot import Snapshot
 from canary.core.spec import FULL, CanarySpec
-from canary.core.status import Phase, Reason
+from canary.core.status import CanaryStatus, Phase, Reason
 from canary.core.warmup import Spared
 
 STALE = 2.5  # scrape intervals after which a sample says nothing about now
@@ -86,18 +88,34 @@ def history_wanted(seen: Snapshot) -> ReadHistory | None:
     status, rollout = seen.status, seen.status.rollout
     if status.phase is not Phase.PROGRESSING or rollout is None or rollout.step >= 0 or rollout.learned is not None:
         return None
-    bounds = status.book.bounds or PROXY_BOUNDS  # those that exist are some of these, and may not be known yet
-    scope = scope_for(seen.spec, seen.key.namespace, bounds)
-    return ReadHistory(scope=scope, gates=gates(seen.spec, bounds), window=WINDOW)
+    return ReadHistory(spec=seen.spec, namespace=seen.key.namespace, window=WINDOW)
 
 
 def with_history(facts: Facts, answers: Answers) -> Facts:
     """Remember what stable's past tells, once that is known. Without an answer the rollout goes on all the same."""
     for question, answer in answers.items():
         if isinstance(question, ReadHistory) and isinstance(answer, History):
-            rollout = replace(facts.rollout, learned=answer.demand)
-            return _foretold(replace(facts, status=replace(facts.status, rollout=rollout)))
+            rollout, book = replace(facts.rollout, learned=answer.demand), facts.status.book
+            if answer.edges:  # nothing was judged by others yet
+                book = replace(book, edges=answer.edges)
+                book = books.keep(book, gates(facts.spec, book.bounds, edges=book.edges))
+            return _foretold(replace(facts, status=replace(facts.status, rollout=rollout, book=book)))
+        if isinstance(question, ReadHistory) and isinstance(answer, Unanswered):
+            return replace(facts, unread=answer.detail)
     return facts
+
+
+def unlearned(facts: Facts, after: CanaryStatus) -> tuple[Notice, ...]:
+    """Say, when the first step is taken, that nothing is known of stable's past, and what is taken instead."""
+    before, now = facts.seen.status.rollout, after.rollout
+    if before is None or now is None or now.learned or not before.step < 0 <= now.step or facts.spec.threshold:
+        return ()
+    if now.learned is None:
+        why = f"Stable's past could not be read ({facts.unread or 'there was no time'})"
+    else:
+        why = f"Prometheus has no requests to stable in the last {show_duration(WINDOW)}"
+    instead = f"nothing is forecast, every gate is waited for, and evidence is counted at a correlation of {UNKNOWN}"
+    return (Notice(reason=Reason.FORECAST, message=f"{why}: {instead}.", warning=True),)
 
 
 def _foretold(facts: Facts) -> Facts:

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from canary.core.counters import Series
 from canary.core.demand import Demand
-from canary.core.gates import Gate
-from canary.core.spec import Query, Side, Webhook
+from canary.core.edges import Edge
+from canary.core.spec import CanarySpec, Query, Side, Webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,10 @@ class ReadCounters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadHistory:
-    """What the gates saw of stable lately; `scope` has the latency bounds that they want."""
+    """What the gates of a spec saw of stable lately, at the latency buckets that there are."""
 
-    scope: Scope
-    gates: tuple[Gate, ...]
+    spec: CanarySpec
+    namespace: str
     window: timedelta
 
 
@@ -85,9 +85,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """The demand of each gate, by its name, that had requests."""
+    """The demand of each gate, by its name, that had requests. `edges` are where it shows a slowdown best."""
 
     demand: Mapping[str, Demand]
+    edges: tuple[Edge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

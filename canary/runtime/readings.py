@@ -18,6 +18,7 @@ from canary.core import promql
 from canary.core.counters import Sample, Series, bound
 from canary.core.counts import at_client
 from canary.core.history import TICK, Past
+from canary.core.intake import scope_for
 from canary.core.questions import (
     Bounds,
     FindBounds,
@@ -115,9 +116,11 @@ class Readings:
         return Bounds(bounds=tuple(sorted(le for le in read if le is not None and 0 < le < math.inf)))
 
     async def _history(self, question: ReadHistory) -> History:
-        scope = replace(question.scope, canary=question.scope.stable)  # of the canary's past nothing is wanted
-        past = Past(question.gates, scope)
         async with self._looking_back:
+            bounds = await self._cuts(question)
+            scope = scope_for(question.spec, question.namespace, bounds)
+            scope = replace(scope, canary=scope.stable)  # of the canary's past nothing is wanted
+            past = Past(question.spec, bounds, scope)
             end = await self.now() - SETTLE
             ticks = max(1, math.floor(question.window / TICK))
             moments = [end - TICK.total_seconds() * left for left in range(ticks, -1, -1)]
@@ -129,7 +132,12 @@ class Readings:
                 for at in piece:
                     past.take(at, until(series, at, self._window))
                     await asyncio.sleep(0)
-        return History(demand=past.demand())
+        return past.told()
+
+    async def _cuts(self, question: ReadHistory) -> tuple[float, ...]:
+        if all(place.latency is None for place in question.spec.places):
+            return ()
+        return (await self.bounds(FindBounds(scope=scope_for(question.spec, question.namespace, ())))).bounds
 
     async def numbers(self, question: RunQuery) -> Numbers:
         """Evaluate a query of the user's, now. Raises MetricsUnreachable."""

@@ -5,7 +5,9 @@ from functools import lru_cache
 from random import Random
 
 from canary.core.counts import SERVICE, Counts, Version, What
-from canary.core.history import TICK, Ticks
+from canary.core.gates import PROXY_BOUNDS
+from canary.core.history import TICK, Ticks, candidates, recalled
+from canary.core.intake import scope_for
 from canary.core.questions import History, ReadHistory
 from canary.simulator.draws import binomial
 from canary.simulator.mesh import Mesh, Tally, Values
@@ -28,7 +30,8 @@ def _drawn(scenario: Scenario, question: ReadHistory, number: int) -> History:
 
 def look_back(scenario: Scenario, question: ReadHistory, rng: Random) -> History:
     """Let the old release serve for the question's window, ended when the release was shipped."""
-    mesh, ticks = Mesh(scenario, rng, -question.window.total_seconds()), Ticks(question.gates)
+    mesh, ticks = Mesh(scenario, rng, -question.window.total_seconds()), Ticks(candidates(question.spec, PROXY_BOUNDS))
+    bounds = scope_for(question.spec, question.namespace, PROXY_BOUNDS).bounds
     before: dict[str, Values] = {}
     while mesh.now < 0:
         mesh.pass_time(mesh.now + TICK.total_seconds(), 0, ALONE)
@@ -36,10 +39,10 @@ def look_back(scenario: Scenario, question: ReadHistory, rng: Random) -> History
         counts = Counts()
         for place, values in now.items():
             gained = [round(a - b) for a, b in zip(values, before.get(place, Tally().values()), strict=True)]
-            _spread(counts, place, gained, mesh, question.scope.bounds)
+            _spread(counts, place, gained, mesh, bounds)
         ticks.add([counts])
         before = now
-    return History(demand=ticks.demand(question.window.total_seconds()))
+    return recalled(question.spec, PROXY_BOUNDS, ticks.demand(question.window.total_seconds()))
 
 
 def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: frozenset[float]) -> None:

@@ -82,7 +82,7 @@ async def test_every_request_counts_once_whatever_the_chunks() -> None:
     assert [interval.end for interval in seen] == [NOW - 2400 + 10 * number for number in range(1, 241)]
     assert all(interval.begin == interval.end - 10 for interval in seen)
     assert stored.largest <= CHUNK.total_seconds() / 10 + 3  # however long the past
-    assert stored.asked == 3 * 9
+    assert stored.asked == 2 * 9
 
 
 async def test_sides_revisions_and_pods_are_told_apart() -> None:

@@ -68,7 +68,7 @@ def test_a_gate_that_fails_in_bursts_is_named(
 def test_a_slowdown_is_not_forecast_and_that_is_said(tmp_path: Path) -> None:
     canary = with_gates(latency={"slowdown": 1.5})
     told = foretold(tmp_path, "--traffic", "10", canary=canary).stdout
-    assert "service: latency beside stable: not forecast; where it is measured follows from stable's" in told
+    assert "service: latency beside stable: not forecast; where it is measured is chosen from" in told
     document = json.loads(foretold(tmp_path, "--traffic", "10", "-o", "json", canary=canary).stdout)
     assert [gate["gate"] for gate in document["gates"]] == ["service: success rate"]
     assert (document["withoutTraffic"], document["notForecast"]) == ([], ["service: latency beside stable"])

@@ -9,15 +9,19 @@ from hypothesis import strategies as st
 
 from canary.core.counters import Series
 from canary.core.demand import Demand
+from canary.core.edges import choose
 from canary.core.eprocess import FLOOR
 from canary.core.gates import gates
-from canary.core.history import CEILING, Past, armed_gates, correlation
+from canary.core.history import CEILING, Past, armed_gates, candidates, correlation, recalled
 from canary.core.intake import scope_for
+from canary.core.manifest import parse_spec
+from canary.core.questions import History
 from canary.core.record import parse_status, render_status
 from canary.core.statistics import icc_moment
 from canary.core.status import Phase
 from tests.build import JUDGED, a_spec, a_status
-from tests.load import SCRAPED, Load, at_client, at_server
+from tests.canaries import a_canary
+from tests.load import BOUNDS, SCRAPED, Load, at_client, at_server
 
 EVEN = [(100.0, 1.0)] * 60
 BURSTS = [(100.0, 50.0 if tick % 10 == 0 else 0.0) for tick in range(60)]
@@ -64,50 +68,77 @@ class TestCorrelation:
         assert correlation(BURSTS[:10], BURSTS) is None
 
 
-def read(past: Past, ticks: int, *, failing: str = "", bounds: tuple[float, ...] = ()) -> None:
-    """Let two pods take 50 requests each in a tick; of one of them, every tenth tick fails as a whole."""
+def read(past: Past, ticks: int, *, failing: str = "", slow: str = "", bounds: tuple[float, ...] = ()) -> None:
+    """Let two pods take 50 requests each in a tick; of one of them, every tenth tick fails, or is slow, as a whole."""
     for tick in range(ticks + 1):
         series: list[Series] = []
         for pod in ("s1-0", "s1-1"):
             failed = 50.0 * (tick // 10) if pod == failing else 0.0
+            slower = 50.0 * (tick // 10) if pod == slow else 0.0
             labels = {**at_client("s1"), "dst_pod": pod}
-            series += Load(sent=50.0 * tick, failed=failed).series(labels, SCRAPED + 10 * tick, bounds)
+            series += Load(sent=50.0 * tick, failed=failed, slow=slower).series(labels, SCRAPED + 10 * tick, bounds)
         past.take(SCRAPED + 10 * tick, series)
 
 
 def a_past() -> Past:
-    judged = gates(a_spec(), ())
-    return Past(judged, scope_for(a_spec(), "shop", ()))
+    return Past(a_spec(), (), scope_for(a_spec(), "shop", ()))
 
 
 class TestPast:
     def test_counts_each_tick_of_each_pod(self) -> None:
         past = a_past()
         read(past, 60, failing="s1-1")
-        found = past.demand()[JUDGED]
+        found = past.told().demand[JUDGED]
         assert (found.rps, found.failure) == pytest.approx((10, 0.05))
         assert found.icc == CEILING, "it is 1, but with that nothing would pass in time"
 
     def test_knows_no_gate_that_had_no_requests(self) -> None:
         past = a_past()
         read(past, 0)
-        assert past.demand() == {}
+        assert past.told().demand == {}
         for tick in range(30):
             past.take(SCRAPED + 10 * tick, [])
-        assert past.demand() == {}
+        assert past.told().demand == {}
 
     def test_is_read_at_the_servers_where_no_client_is_scraped(self) -> None:
         past = a_past()
         for tick in range(4):
             past.take(SCRAPED + 10 * tick, Load(sent=50.0 * tick).series(at_server("s1"), SCRAPED + 10 * tick))
-        assert past.demand()[JUDGED].rps == pytest.approx(5)
+        assert past.told().demand[JUDGED].rps == pytest.approx(5)
 
     def test_of_a_series_without_a_revision_tells_nothing(self) -> None:
         past = a_past()
         for tick in range(4):
             labels = {k: v for k, v in at_client("s1").items() if k != "dst_pod_template_hash"}
             past.take(SCRAPED + 10 * tick, Load(sent=50.0 * tick).series(labels, SCRAPED + 10 * tick))
-        assert past.demand() == {}
+        assert past.told().demand == {}
+
+
+class TestWhereASlowdownIsMeasured:
+    SPEC = parse_spec(a_canary(gates={"successRate": {"min": "99%"}, "latency": {"slowdown": 2}}))
+
+    def told(self, ticks: int) -> History:
+        past = Past(self.SPEC, BOUNDS, scope_for(self.SPEC, "shop", BOUNDS))
+        read(past, ticks, slow="s1-1", bounds=BOUNDS)
+        return past.told()
+
+    def test_is_chosen_by_what_stable_did_and_bursts_are_learned_there(self) -> None:
+        found = self.told(60)
+        assert found.edges == choose("", 2.0, BOUNDS, lambda _: 0.05)
+        measured = [gate for gate in gates(self.SPEC, BOUNDS, edges=found.edges) if gate.beside is not None]
+        assert len(measured) == 3
+        assert found.demand.keys() == {JUDGED, *(gate.name for gate in measured)}
+        for gate in measured:
+            demand = found.demand[gate.name]
+            assert (demand.rps, demand.failure) == pytest.approx((10, 0.05))
+            assert demand.icc == CEILING
+
+    def test_is_not_chosen_by_a_few_answers(self) -> None:
+        found = self.told(0)
+        assert (found.edges, dict(found.demand)) == ((), {})
+        few = replace(Demand(rps=0.05, failure=0.5), seconds=60.0)
+        names = [gate.name for gate in candidates(self.SPEC, BOUNDS)]
+        assert recalled(self.SPEC, BOUNDS, dict.fromkeys(names, few)) == History(demand={JUDGED: few})
 
 
 def test_a_rollout_counts_by_what_was_learned_when_it_began() -> None:

@@ -10,10 +10,15 @@ from canary.core.counters import Counters, Series
 from canary.core.decide import questions
 from canary.core.decision import Decision
 from canary.core.demand import Demand
+from canary.core.edges import Edge
+from canary.core.gates import gates
+from canary.core.history import armed_gates
+from canary.core.manifest import parse_spec
 from canary.core.questions import Bounds, FindBounds, History, ReadCounters, ReadHistory, Reading, Unanswered
 from canary.core.snapshot import Snapshot, Wiring
 from canary.core.status import Phase, Reason
-from tests.build import CALM, DOWN, JUDGED, NOW, TICK, a_book, a_snapshot, a_split, a_status, canary, tick
+from tests.build import CALM, DOWN, JUDGED, NOW, TICK, a_book, a_raw_spec, a_snapshot, a_split, a_status, canary, tick
+from tests.canaries import a_canary
 from tests.load import BEFORE, BOUNDS, SCRAPED, Load, a_reading, at_client, at_server, read_before, since
 
 LATENCY = {"gates": {"successRate": {"min": "99%"}, "latency": {"p99": "300ms"}}}
@@ -96,11 +101,60 @@ class TestAsking:
         begun = a_snapshot(a_status(Phase.PROGRESSING, 0))
         assert tick(begun, history=DOWN).status.weight == tick(begun, history=LEARNED).status.weight == 100
 
-    def test_for_the_past_at_the_bounds_that_a_proxy_has_until_it_is_known_which_exist(self) -> None:
+    def test_for_the_past_in_the_same_words_before_and_after_the_buckets_are_known(self) -> None:
         begun = a_snapshot(a_status(Phase.PROGRESSING, 0), spec=LATENCY)
-        (asked,) = (q for q in questions(begun) if isinstance(q, ReadHistory))
-        assert asked.scope.bounds == {300.0}
-        assert [gate.over for gate in asked.gates] == [None, 300.0]
+        waiting = replace(begun, canary=canary(pods=()))
+        known = tick(waiting, history=DOWN, bounds=Bounds(bounds=BOUNDS)).status
+        assert known.book.bounds == BOUNDS
+        before, after = (
+            [q for q in questions(seen) if isinstance(q, ReadHistory)]
+            for seen in (waiting, replace(waiting, status=known))
+        )
+        assert before == after != []
+
+
+def test_a_slowdown_is_measured_where_the_past_shows_it_best_and_counted_as_it_fails_together() -> None:
+    spec = parse_spec(a_canary(gates={"latency": {"slowdown": 2}}))
+    edge = Edge(place="", bound=100.0, tail=0.3)
+    (name,) = (gate.name for gate in gates(spec, BOUNDS, edges=(edge,)))
+    past = History(demand={name: Demand(rps=10.0, failure=0.3, icc=0.05)}, edges=(edge,))
+    begun = a_snapshot(
+        replace(a_status(Phase.PROGRESSING, 0), book=a_book(bounds=BOUNDS)),
+        spec=a_raw_spec(gates={"latency": {"slowdown": 2}}),
+    )
+    decided = tick(begun, history=past)
+    assert decided.status.book.edges == (edge,)
+    assert [(gate.over, gate.promise.icc) for gate in armed_gates(spec, decided.status)] == [(200.0, 0.05)]
+
+
+class TestAPastThatIsNotKnown:
+    @staticmethod
+    def told(begun: Snapshot, history: History | Unanswered) -> list[tuple[str, bool]]:
+        notices = tick(begun, history=history).notices
+        return [(notice.message, notice.warning) for notice in notices if notice.reason is Reason.FORECAST]
+
+    def test_is_said_once_with_why_and_what_is_taken_instead(self) -> None:
+        begun = a_snapshot(a_status(Phase.PROGRESSING, 0))
+        ((message, warning),) = self.told(begun, DOWN)
+        assert message == (
+            f"Stable's past could not be read ({DOWN.detail}): nothing is forecast, every gate is waited for, and "
+            "evidence is counted at a correlation of 0.01."
+        )
+        assert warning
+        stepped = tick(begun, history=DOWN).status
+        assert self.told(replace(begun, status=stepped), DOWN) == []
+
+    def test_is_not_yet_said_while_it_may_still_be_read(self) -> None:
+        waiting = replace(a_snapshot(a_status(Phase.PROGRESSING, 0)), canary=canary(pods=()))
+        assert self.told(waiting, DOWN) == []
+
+    def test_is_said_where_there_is_none(self) -> None:
+        ((message, _),) = self.told(a_snapshot(a_status(Phase.PROGRESSING, 0)), History(demand={}))
+        assert message.startswith("Prometheus has no requests to stable in the last 30m: nothing is forecast")
+
+    def test_is_not_told_of_where_it_is_known(self) -> None:
+        ((message, _),) = self.told(a_snapshot(a_status(Phase.PROGRESSING, 0)), LEARNED)
+        assert message.startswith("Expected: ")
 
 
 def asks_for_the_past(seen: Snapshot) -> bool:

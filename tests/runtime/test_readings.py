@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 
 from canary.core.counters import Sample, Series
-from canary.core.gates import gates
 from canary.core.history import WINDOW
 from canary.core.questions import Bounds, FindBounds, History, ReadCounters, ReadHistory, Reading, Scope
 from canary.core.spec import Side
@@ -245,6 +244,16 @@ class TestHistory:
         assert len(prometheus.asked) == math.ceil(181 / PIECE)
         assert all("canary" not in query and "request" not in query for query, _ in prometheus.asked)
 
+    async def test_of_latencies_is_read_at_the_buckets_that_there_are(
+        self, readings: Readings, prometheus: Prometheus
+    ) -> None:
+        prometheus.series = [at_server(name="response_latency_ms_bucket", le="300")]
+        await readings.history(a_history(gates={"latency": {"p99": "250ms"}}))
+        first, *rest = [query for query, _ in prometheus.asked]
+        assert first.startswith("count by (le)")
+        assert all('le=~"300' in query for query in rest if "_bucket" in query)
+        assert any("_bucket" in query for query in rest)
+
     async def test_a_long_look_is_joined_by_the_next_tick(self, readings: Readings, prometheus: Prometheus) -> None:
         prometheus.pause = GLANCE / 4
         with pytest.raises(MetricsUnreachable, match="still being read"):
@@ -276,8 +285,12 @@ class TestHistory:
         assert len(prometheus.asked) == asked + 2 * 2 * math.ceil(181 / PIECE)
 
 
-def a_history(name: str = "web") -> ReadHistory:
-    return ReadHistory(scope=a_scope(name), gates=gates(a_spec(), ()), window=WINDOW)
+def a_history(name: str = "web", **spec: object) -> ReadHistory:
+    sides = {
+        "stable": {"service": f"{name}-stable", "deployment": f"{name}-v1"},
+        "canary": {"service": f"{name}-canary", "deployment": f"{name}-v2"},
+    }
+    return ReadHistory(spec=a_spec(service=name, **{**sides, **spec}), namespace="town", window=WINDOW)
 
 
 def a_past(prometheus: Prometheus, rps: float) -> tuple[tuple[float, float], ...]:

@@ -5,16 +5,13 @@ from random import Random
 import pytest
 
 from canary.core.eprocess import FLOOR
-from canary.core.gates import gates
 from canary.core.history import WINDOW
-from canary.core.intake import scope_for
 from canary.core.manifest import parse_spec
 from canary.core.questions import ReadHistory
 from canary.simulator.past import look_back
 from canary.simulator.scenario import Release, Route, Scenario, Trouble
 from tests.canaries import a_canary, a_route
 
-BOUNDS = (100.0, 500.0)
 SPEC = parse_spec(
     a_canary(
         gates={
@@ -24,7 +21,7 @@ SPEC = parse_spec(
         }
     )
 )
-ASKED = ReadHistory(scope=scope_for(SPEC, "shop", BOUNDS), gates=gates(SPEC, BOUNDS), window=WINDOW)
+ASKED = ReadHistory(spec=SPEC, namespace="shop", window=WINDOW)
 
 
 def test_tells_each_gate_s_traffic_and_failures() -> None:
