@@ -15,7 +15,7 @@ from canary.core.demand import Demand
 from canary.core.discretion import without_urls
 from canary.core.formats import instant, show_instant, show_weight
 from canary.core.gates import Gate
-from canary.core.judgement import Judgement, QueryView, wanted
+from canary.core.judgement import Judgement, QueryView
 from canary.core.lenient import as_array, as_float, as_int, as_mapping, as_member, as_seconds, as_text, as_weight
 from canary.core.status import CanaryStatus, Condition, Outcome, Past, Phase, Reason, Rollout, Told
 
@@ -207,7 +207,7 @@ def _render_gates(judgement: Judgement | None, gates: tuple[Gate, ...]) -> list[
             "name": view.name,
             "verdict": view.verdict,
             "share": round(shares[view.name].share, 4) if view.name in shares else 0,
-            "promise": wanted(shares[view.name]) if view.name in shares else view.wanted,
+            "promise": view.wanted,
             "required": view.required,
             "expected": shares[view.name].expected if view.name in shares else "",
             "oddsAgainst": float(f"{view.against:.3g}"),
