@@ -26,7 +26,8 @@ from canary.core.decision import Decision, Effect, Notice, Unguard
 from canary.core.facts import Facts
 from canary.core.gatecalls import gate_calls
 from canary.core.gather import gather
-from canary.core.intake import history_wanted, reading_due, scope_of, unlearned
+from canary.core.intake import reading_due, scope_of
+from canary.core.lookback import history_wanted, unlearned
 from canary.core.manifest import remains
 from canary.core.progressing import BAKING, PROGRESSING
 from canary.core.promoting import FINALISING, PROMOTING, ROLLING_BACK

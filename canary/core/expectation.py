@@ -3,7 +3,7 @@
 A route that in more than one rollout of ten would pass later than a step may take is only watched: its evidence may
 still roll the release back, but nothing waits for its PASS. The whole service is always waited for, and so is
 everything where the past is too short to tell a quiet route from a young one. Called by `history` and, for words, by
-`intake`.
+`lookback`.
 """
 
 import math

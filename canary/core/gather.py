@@ -9,8 +9,9 @@ from datetime import timedelta
 from canary.core.changes import with_changes
 from canary.core.facts import Facts, clock_stopped
 from canary.core.history import armed_gates, remember
-from canary.core.intake import take_in, with_bounds, with_history
+from canary.core.intake import take_in, with_bounds
 from canary.core.judgement import judge
+from canary.core.lookback import with_history
 from canary.core.queries import with_queries
 from canary.core.questions import Answers, CallGate, GateReply, Unanswered
 from canary.core.snapshot import Snapshot
