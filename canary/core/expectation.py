@@ -17,7 +17,7 @@ from canary.core.forecast import Catch, Outlook, Wait, exposures, forecast, gath
 from canary.core.formats import show_duration
 from canary.core.gates import Gate, Metric
 from canary.core.spec import CanarySpec, Threshold
-from canary.core.threshold import chance
+from canary.core.threshold import WORK, chance
 
 TELLING_PAST = 300.0  # seconds of the past that say which routes are quiet
 TELLING = 0.05  # the regression that is told of, or the least greater one that can be caught
@@ -68,11 +68,11 @@ def _by_checks(
     waits = {gate.name: gathering(spec, gate, demand[gate.name], service, rule.min_requests) for gate in known}
     watched = _watched(gates, demand, {name: wait.late for name, wait in waits.items()})
     last = max((wait.last for name, wait in waits.items() if name not in watched), default=0.0)
-    chances = {}
+    chances: dict[str, float | None] = {}
     for gate in known:
         own = demand[gate.name]
         requests = exposures(spec, gate, own, service, last)
-        chances[gate.name] = chance(rule, gate.promise.p0, own.failure, requests, _bursts(own))
+        chances[gate.name] = chance(rule, gate.promise.p0, own.failure, requests, _bursts(own), WORK / len(known))
     found = []
     for gate in gates:
         wait, unawaited = waits.get(gate.name), gate.name in watched
@@ -91,14 +91,17 @@ def _bursts(demand: Demand) -> float:
     return demand.icc if demand.icc is not None and demand.icc > FLOOR else 0.0
 
 
-def _mistaken(name: str, chances: Mapping[str, float], demand: Demand) -> str:
+def _mistaken(name: str, chances: Mapping[str, float | None], demand: Demand) -> str:
     """Say how often the rule is wrong about a release that is as good as stable; gates that err together err less."""
+    own, known = chances[name], [share for share in chances.values() if share is not None]
+    if own is None:
+        return "how often this rule rolls back a good release was not worked out: it takes too many checks and requests"
     how = "in bursts, as stable's did" if _bursts(demand) else "independently"
-    told = f"rolls back a good release with probability about {_percent(chances[name])}, if its requests fail {how}"
-    if len(chances) == 1:
+    told = f"rolls back a good release with probability about {_percent(own)}, if its requests fail {how}"
+    if len(known) == 1:
         return f"with this traffic this rule {told}"
-    most = _percent(min(1.0, sum(chances.values())))
-    return f"with this traffic this gate alone {told}; all {len(chances)} of known traffic together at most {most}"
+    together = f"all {len(known)} of which it is known together at most {_percent(min(1.0, sum(known)))}"
+    return f"with this traffic this gate alone {told}; {together}"
 
 
 def _too_few(rule: Threshold, wait: Wait, spec: CanarySpec, *, watched: bool) -> str:

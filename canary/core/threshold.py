@@ -13,7 +13,9 @@ from canary.core.statistics import design_effect
 
 NEGLIGIBLE = 1e-9  # a probability that is left out of sums
 MOST = 4000.0  # failures that are followed; so many tell the rate from its limit, or none ever will
-FOLLOWED = 60  # checks: default steps and their bake; each takes milliseconds of the loop that renews the lease
+FOLLOWED = 60  # checks: default steps and their bake
+WORK = 3e6  # products that are added up, some 0.4 s of the loop that renews the lease
+SETTLED = 60.0  # twice the negative logarithm of a probability that is none
 SURELY = 1e-9  # what a share of requests may exceed a limit by, in floating point, without being over it
 
 
@@ -71,31 +73,47 @@ def _due(rule: Threshold, seen: Checks, new: float) -> bool:
     return enough and (new > 0 or rule.intervals > 0)
 
 
-def chance(rule: Threshold, limit: float, failing: float, intervals: Sequence[float], icc: float = 0.0) -> float:
+def chance(
+    rule: Threshold, limit: float, failing: float, intervals: Sequence[float], icc: float = 0.0, work: float = WORK
+) -> float | None:
     """Give the probability that a release is rolled back of whose requests `failing` fail.
 
     `intervals` are the canary's requests in each interval of the rollout. Failures are independent, or come in groups
     of the interval's design effect at the correlation `icc` (`statistics.design_effect`). Exact for the binomial, by
     following the joint distribution of the failures so far and of the checks that failed in a row, as far as MOST
-    failures in one count, and for the first FOLLOWED checks: later ones only add to it.
+    failures in one count, and for the first FOLLOWED checks: later ones only add to it. None where that is not enough
+    for a rollback, or takes more than `work` products: many requests near the limit.
     """
     states: dict[tuple[int, int], float] = {(0, 0): 1.0}
     seen, counted, fresh, checks, rolled_back = Checks(), 0, 0, 0, 0.0
     groups = (requests / design_effect(requests, icc) for requests in intervals)
-    for requests, more in zip(_whole(intervals), _whole(groups), strict=True):
+    for at, (requests, more) in enumerate(zip(_whole(intervals), _whole(groups), strict=True)):
         seen = replace(seen, requests=seen.requests + requests, intervals=seen.intervals + 1)
         counted, fresh = counted + more, fresh + more
         if not _due(rule, seen, requests):
             continue
-        states = _checked(_convolved(states, fresh, failing), limit * counted + SURELY)
+        added = binomial(fresh, failing)
+        work -= len(states) * len(added)
+        if work < 0:
+            return None
+        states = _checked(_convolved(states, added), limit * counted + SURELY)
         fresh, checks = 0, checks + 1
         rolled_back += sum(p for (_, run), p in states.items() if run >= rule.failures)
         states = {state: p for state, p in states.items() if state[1] < rule.failures}
         if rule.intervals:
             seen, counted, states = Checks(), 0, _forgotten(states)
+        elif _settled(failing, limit, counted):
+            left = sum(n > 0 for n in intervals[at + 1 :]) if failing > limit else 0
+            return min(1.0, rolled_back + sum(p for (_, run), p in states.items() if run + left >= rule.failures))
         if checks == FOLLOWED or (checks > rule.failures and failing * counted > MOST):
             break
-    return min(1.0, rolled_back)
+    return None if checks == FOLLOWED < rule.failures else min(1.0, rolled_back)
+
+
+def _settled(failing: float, limit: float, counted: int) -> bool:
+    """Tell whether so many requests and more are all on one side of the limit, but for once in 1e13 (Bernstein)."""
+    away = abs(failing - limit) * counted
+    return away**2 > SETTLED * (failing * counted + away / 3)
 
 
 def _whole(amounts: Iterable[float]) -> Iterator[int]:
@@ -122,10 +140,9 @@ def _forgotten(states: dict[tuple[int, int], float]) -> dict[tuple[int, int], fl
     return found
 
 
-def _convolved(states: dict[tuple[int, int], float], n: int, p: float) -> dict[tuple[int, int], float]:
-    """Add the failures among n more requests; what is less than NEGLIGIBLE is left out."""
+def _convolved(states: dict[tuple[int, int], float], more: Sequence[tuple[int, float]]) -> dict[tuple[int, int], float]:
+    """Add the failures among more requests; what is less than NEGLIGIBLE is left out."""
     found: dict[tuple[int, int], float] = {}
-    more = binomial(n, p)
     for (failures, run), weight in states.items():
         for k, q in more:
             if weight * q > NEGLIGIBLE:

@@ -207,8 +207,13 @@ class TestAThreshold:
         words = "with this traffic this gate alone rolls back a good release with probability about "
         assert expected[SERVICE].expected.startswith(words)
         alone = [float(re.findall(r"about ([0-9.]+)%", gate.expected)[0]) for gate in expected.values()]
-        (together,) = re.findall(r"; all 3 of known traffic together at most ([0-9.]+)%", expected[BUSY].expected)
+        (together,) = re.findall(r"; all 3 of which it is known together at most ([0-9.]+)%", expected[BUSY].expected)
         assert float(together) == pytest.approx(sum(alone), abs=1)
+
+    def test_says_where_that_takes_too_long_to_find(self) -> None:
+        strict = {**THRESHOLD, "failures": 100}
+        expected = found({SERVICE: 9_000, BUSY: 9_000, QUIET: 1}, failure=0.01, evidence=strict)
+        assert "was not worked out" in expected[SERVICE].expected
 
     def test_passes_without_what_is_only_watched(self) -> None:
         spec = parse_spec(a_canary(gates=GATES, evidence=THRESHOLD))

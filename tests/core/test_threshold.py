@@ -1,5 +1,6 @@
 """Mode Threshold: checks in a row, what is not judged, and how often the rule is wrong about a good release."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from math import comb
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary.core import threshold
 from canary.core.counts import Counts
 from canary.core.decision import Decision
 from canary.core.demand import Demand
@@ -86,6 +88,12 @@ def enumerated(rule: Threshold, failing: float, intervals: list[int]) -> float:
     return total
 
 
+def worked_out(rule: Threshold, limit: float, failing: float, intervals: Sequence[float], icc: float = 0.0) -> float:
+    found = chance(rule, limit, failing, intervals, icc)
+    assert found is not None
+    return found
+
+
 class TestTheChance:
     @pytest.mark.parametrize("rows", [1, 2, 3])
     @pytest.mark.parametrize("window", [0, 1, 2])
@@ -94,45 +102,60 @@ class TestTheChance:
         rule = Threshold(failures=rows, min_requests=least, intervals=window)
         for intervals in ([3, 4, 5, 4], [6, 0, 6, 3], [1, 2, 9, 2]):
             for failing in (0.05, 0.2, 0.7):
-                assert chance(rule, 0.2, failing, intervals) == pytest.approx(
+                assert worked_out(rule, 0.2, failing, intervals) == pytest.approx(
                     enumerated(rule, failing, intervals), abs=1e-6
                 )
 
     def test_of_one_check_is_the_binomial_tail(self) -> None:
         rule = Threshold(failures=1, min_requests=1, intervals=1)
         tail = 1 - sum(comb(100, k) * 0.01**k * 0.99 ** (100 - k) for k in range(2))
-        assert chance(rule, 0.01, 0.01, [100]) == pytest.approx(tail)
+        assert worked_out(rule, 0.01, 0.01, [100]) == pytest.approx(tail)
 
     @pytest.mark.usefixtures("untraced")
     def test_is_great_where_few_requests_are_judged_and_small_where_many_are(self) -> None:
         hasty = Threshold(failures=1, min_requests=1, intervals=1)
-        assert chance(hasty, 0.01, 0.001, [10] * 60) > 0.4
-        assert chance(RULE, 0.01, 0.001, [100] * 60) < 0.01
-        assert chance(RULE, 0.01, 0.001, [100_000.0] * 60) == pytest.approx(0, abs=1e-9)
-        assert chance(RULE, 0.01, 0.02, [100_000.0] * 60) == pytest.approx(1, abs=1e-3)
-        assert chance(RULE, 0.01, 0.009, [1_000_000.0] * 60) == pytest.approx(0, abs=1e-6)
+        assert worked_out(hasty, 0.01, 0.001, [10] * 60) > 0.4
+        assert worked_out(RULE, 0.01, 0.001, [100] * 60) < 0.01
+        assert worked_out(RULE, 0.01, 0.001, [100_000.0] * 60) == pytest.approx(0, abs=1e-9)
+        assert worked_out(RULE, 0.01, 0.02, [100_000.0] * 60) == pytest.approx(1, abs=1e-3)
+        assert worked_out(RULE, 0.01, 0.009, [1_000_000.0] * 60) == pytest.approx(0, abs=1e-6)
+
+    @pytest.mark.parametrize("failing", [0.003, 0.03])
+    def test_is_the_same_where_later_counts_are_taken_for_settled(
+        self, failing: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rule = Threshold(failures=6, min_requests=100, intervals=0)
+        short = worked_out(rule, 0.01, failing, [400] * 40)
+        monkeypatch.setattr(threshold, "SETTLED", 1e9)
+        assert worked_out(rule, 0.01, failing, [400] * 40) == pytest.approx(short, abs=1e-6)
+
+    def test_is_not_given_where_it_takes_too_long_or_more_checks_than_are_followed(self) -> None:
+        assert chance(RULE, 0.01, 0.01, [10_000] * 60, work=1e5) is None
+        rare = Threshold(failures=100, min_requests=1, intervals=1)
+        assert chance(rare, 0.01, 0.5, [1000] * 200) is None, "not 0: each check would fail"
+        assert chance(rare, 0.01, 0.5, [1000] * 50) == 0, "there are no hundred checks"
 
     def test_counts_requests_that_come_less_than_once_an_interval(self) -> None:
         often = Threshold(failures=1, min_requests=10, intervals=0)
-        rare = chance(often, 0.01, 0.01, [0.4] * 25)
+        rare = worked_out(often, 0.01, 0.01, [0.4] * 25)
         assert rare == pytest.approx(1 - 0.99**10)
 
     def test_where_all_requests_of_an_interval_fail_together_is_that_of_one_draw(self) -> None:
         rule = Threshold(failures=2, min_requests=1, intervals=1)
-        assert chance(rule, 0.2, 0.1, [50, 80], icc=1.0) == pytest.approx(0.1**2)
-        assert chance(rule, 0.2, 0.1, [50, 80]) < 0.001
+        assert worked_out(rule, 0.2, 0.1, [50, 80], icc=1.0) == pytest.approx(0.1**2)
+        assert worked_out(rule, 0.2, 0.1, [50, 80]) < 0.001
 
     def test_is_greater_where_failures_come_in_bursts(self) -> None:
-        assert chance(RULE, 0.01, 0.005, [100] * 60, icc=0.1) > 5 * chance(RULE, 0.01, 0.005, [100] * 60)
+        assert worked_out(RULE, 0.01, 0.005, [100] * 60, icc=0.1) > 5 * worked_out(RULE, 0.01, 0.005, [100] * 60)
 
     def test_is_found_among_late_checks_of_little_traffic(self) -> None:
         late = Threshold(failures=1, min_requests=100, intervals=0)
-        assert chance(late, 0.01, 0.01, [1.0] * 100) == pytest.approx(1 - 0.99**100 - 0.99**99, abs=1e-6)
+        assert worked_out(late, 0.01, 0.01, [1.0] * 100) == pytest.approx(1 - 0.99**100 - 0.99**99, abs=1e-6)
 
     def test_is_none_where_nothing_fails_or_is_judged(self) -> None:
-        assert chance(RULE, 0.01, 0.0, [1000] * 9) == 0
-        assert chance(RULE, 0.01, 0.5, [10] * 9) == 0
-        assert chance(RULE, 0.01, 1.0, [1000] * 9) == pytest.approx(1, abs=1e-3)
+        assert worked_out(RULE, 0.01, 0.0, [1000] * 9) == 0
+        assert worked_out(RULE, 0.01, 0.5, [10] * 9) == 0
+        assert worked_out(RULE, 0.01, 1.0, [1000] * 9) == pytest.approx(1, abs=1e-3)
 
     @given(st.integers(0, 3000), st.floats(0, 1))
     def test_the_binomial_adds_up(self, n: int, p: float) -> None:
