@@ -67,8 +67,9 @@ def correlations(learned: Mapping[str, Demand]) -> tuple[tuple[str, float], ...]
 
 @dataclass(slots=True)
 class _Lately:
-    """What one gate saw: in all, in each tick, and in each tick of each pod."""
+    """What one gate saw of stable: in all, in each tick, and in each tick of each pod. `served` counts both sides."""
 
+    served: float = 0.0
     requests: float = 0.0
     failures: float = 0.0
     ticks: list[Cell] = field(default_factory=list)
@@ -76,17 +77,18 @@ class _Lately:
 
 
 class Ticks:
-    """What some gates saw of stable, tick by tick."""
+    """What some gates saw, tick by tick, of stable; of the releases before only how much of the traffic they had."""
 
     def __init__(self, judged: Sequence[Gate]) -> None:
         self._seen = {gate: _Lately() for gate in judged}
         self._cut: set[tuple[str, float]] = set()
 
     def add(self, parts: Sequence[Counts]) -> None:
-        """Take in the counts of one tick, of each revision of stable."""
+        """Take in the counts of one tick, of each revision."""
         for gate, lately in self._seen.items():
             sums = [counts.failing(gate, Version.STABLE) for counts in parts]
             requests, failures = sum(n for n, _ in sums), sum(f for _, f in sums)
+            lately.served += requests + sum(counts.failing(gate, Version.CANARY)[0] for counts in parts)
             lately.requests += requests
             lately.failures += failures
             lately.ticks.append((requests, failures))
@@ -98,7 +100,7 @@ class Ticks:
         """Give what each gate saw in so many seconds, as far as it had requests."""
         return {
             gate.name: Demand(
-                rps=lately.requests / seconds,
+                rps=lately.served / seconds,
                 failure=lately.failures / lately.requests,
                 icc=correlation(lately.ticks, lately.cells),
                 seconds=seconds,
@@ -139,7 +141,7 @@ def recalled(spec: CanarySpec, bounds: tuple[float, ...], found: Mapping[str, De
 
 
 class Past:
-    """Folds readings of stable, of whatever revision it was, in order of time; `bounds` are the buckets there are."""
+    """Folds readings of both sides, of whatever revision, in order of time; `bounds` are the buckets there are."""
 
     def __init__(self, spec: CanarySpec, bounds: tuple[float, ...], scope: Scope) -> None:
         self._spec, self._bounds = spec, bounds
@@ -168,7 +170,7 @@ class Past:
         for one in increments:
             revision = one.labels.get("dst_pod_template_hash") or one.labels.get("pod_template_hash", "")
             parts.setdefault(revision, []).append(one)
-        return [(Revisions(stable=revision, canary=""), part) for revision, part in parts.items() if revision]
+        return [(Revisions(stable=revision, canary=revision), part) for revision, part in parts.items() if revision]
 
 
 def correlation(ticks: Sequence[Cell], cells: Sequence[Cell]) -> float | None:

@@ -9,7 +9,7 @@ import asyncio
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import TypeAlias
@@ -119,7 +119,6 @@ class Readings:
         async with self._looking_back:
             bounds = await self._cuts(question)
             scope = scope_for(question.spec, question.namespace, bounds)
-            scope = replace(scope, canary=scope.stable)  # of the canary's past nothing is wanted
             past = Past(question.spec, bounds, scope)
             end = await self.now() - SETTLE
             ticks = max(1, math.floor(question.window / TICK))

@@ -100,6 +100,15 @@ class TestPast:
             past.take(SCRAPED + 10 * tick, [])
         assert past.told().demand == {}
 
+    def test_counts_the_traffic_that_releases_had_but_only_how_stable_did(self) -> None:
+        past = a_past()
+        for tick in range(21):
+            read_at = SCRAPED + 10 * tick
+            released = Load(sent=50.0 * tick, failed=25.0 * tick).series(at_client("c1"), read_at)
+            past.take(read_at, [*Load(sent=50.0 * tick).series(at_client("s1"), read_at), *released])
+        found = past.told().demand[JUDGED]
+        assert (found.rps, found.failure) == pytest.approx((10, 0))
+
     def test_is_read_at_the_servers_where_no_client_is_scraped(self) -> None:
         past = a_past()
         for tick in range(4):
