@@ -147,7 +147,7 @@ def _keyed(reading: Iterable[Series]) -> _Offered:
 
 def _canonical(labels: Mapping[str, str]) -> Mapping[str, str]:
     """Spell `le` in one way: Prometheus 2 writes "300" where 3 writes "300.0", and may be upgraded in mid-rollout."""
-    value = bound(labels)
+    value = bound(labels) if "le" in labels else None
     if value is None:
         return labels
     le = "+Inf" if value == math.inf else str(value)

@@ -221,6 +221,7 @@ def around(limit: float, bounds: Sequence[float]) -> tuple[float | None, float |
     return over, bounds[at - 1] if at > 0 else None
 
 
+@lru_cache(maxsize=256)
 def remarks(spec: CanarySpec, bounds: tuple[float, ...] = ()) -> tuple[str, ...]:
     """Word which limits lie between two bucket bounds, by those of the proxy where none are known yet."""
     return tuple(

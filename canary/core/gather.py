@@ -24,7 +24,6 @@ def gather(seen: Snapshot, answers: Answers) -> Facts:
     status = seen.status
     if not status.active or status.rollout is None:
         return Facts(seen=seen, status=status, counters=None)
-    status = replace(status, book=replace(status.book, waited=status.book.waited + seen.elapsed.total_seconds()))
     facts = Facts(seen=seen, status=status, counters=seen.counters, replies=_replies(answers))
     facts = with_changes(with_history(with_bounds(facts, answers), answers))
     found = armed_gates(seen.spec, facts.status)
@@ -52,7 +51,10 @@ def timed(facts: Facts) -> CanaryStatus:
         spent=rollout.spent if clock_stopped(facts) else rollout.spent + elapsed + _unwatched(facts),
         exposed=rollout.exposed + (elapsed if status.weight > 0 else none),
     )
-    return replace(status, rollout=rollout)
+    book = status.book
+    if not facts.interval_over:  # a reading has begun the next one
+        book = replace(book, waited=book.waited + elapsed.total_seconds())
+    return replace(status, rollout=rollout, book=book)
 
 
 def _unwatched(facts: Facts) -> timedelta:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 from canary.core import book as books
 from canary.core import counters as counting
@@ -49,6 +49,7 @@ def scope_of(seen: Snapshot) -> Scope:
     return scope_for(seen.spec, seen.key.namespace, book.bounds, book.edges)
 
 
+@lru_cache(maxsize=256)
 def scope_for(spec: CanarySpec, namespace: str, bounds: tuple[float, ...], edges: tuple[Edge, ...] = ()) -> Scope:
     """Say whose counters a spec needs where these latency buckets exist: all of them, until edges are chosen."""
     judged = gates(spec, bounds, edges=edges)
@@ -121,10 +122,9 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     counters, added = counting.advance(before, now.series, at=now.at, born=_births(seen))
     read = placed(added, scope, revisions, client=manner.client)
     stands, dark = standing(read), _dark(facts, now, manner)
-    counts, seconds, silent = Counts(), 0.0, rollout.silent
+    counts, seconds, silent, spared = Counts(), 0.0, rollout.silent, book.spared
     if before.taken is not None:
         spared, cold = _cold(facts, before.taken)
-        book = replace(book, spared=spared)
         seconds = max(0.1, now.at - before.taken)
         counts = gained(warmup.without(_comparable(read, book.manner, manner), cold))
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
@@ -137,7 +137,7 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     book = _with_edges(book, facts, stands, manner)
     # a restart asks for the counters as of `at`: there must have been some, and all that was counted must be in them
     at = now.at if dark is None else max(book.at, _newest(now, manner) or 0.0)
-    book = replace(book, at=at, waited=0.0, manner=manner)
+    book = replace(book, at=at, waited=0.0, manner=manner, spared=spared)
     silence = dark or _no_traffic(facts, counts, book, silent)
     # an interval that follows an outage counts once, however long it was: an outage does not bake
     bakes = silence is None and facts.status.phase is Phase.BAKING and facts.settled and facts.status.weight == FULL
@@ -150,9 +150,10 @@ def _folded(facts: Facts, now: Reading) -> Facts:
 
 def _cold(facts: Facts, taken: float) -> tuple[Mapping[Version, Spared], frozenset[str]]:
     """Name the pods that were cold since the reading before, which was `taken` then, or became so."""
-    seen, rollout, spared = facts.seen, facts.rollout, dict(facts.status.book.spared)
+    seen, rollout = facts.seen, facts.rollout
     if not seen.spec.warmup:
-        return spared, frozenset()
+        return facts.status.book.spared, frozenset()
+    spared = dict(facts.status.book.spared)
     names: set[str] = set()
     since = taken - (seen.scrape + seen.spec.warmup).total_seconds()  # what is counted now was so since a scrape before
     for version, side, revision in (

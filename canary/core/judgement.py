@@ -111,9 +111,10 @@ class Judgement:
 def judge(book: Book, gates: Sequence[Gate], spec: CanarySpec) -> Judgement:
     """Merge the gates' evidence into one judgement."""
     shares = [gate.share for gate in gates]
-    controlled = {g.name: eprocess.against(g.promise, book.of(g.name)) for g in gates}
-    lonely = {g.name: eprocess.alone(book.of(g.name)) for g in gates}
-    doubt = statistics.merge((eprocess.doubt(book.of(g.name)) for g in gates), shares)
+    known = {g.name: book.of(g.name) for g in gates}
+    controlled = {g.name: eprocess.against(g.promise, known[g.name]) for g in gates}
+    lonely = {name: eprocess.alone(evidence) for name, evidence in known.items()}
+    doubt = statistics.merge([eprocess.doubt(evidence) for evidence in known.values()], shares)
     against, alone = statistics.merge(controlled.values(), shares), statistics.merge(lonely.values(), shares)
     calm = statistics.calm(doubt)
     blamed = _blamed(gates, controlled, against, spec) or _blamed(gates, lonely, alone, spec)

@@ -47,13 +47,13 @@ def with_queries(facts: Facts, answers: Answers) -> Facts:
     book = facts.status.book
     if not any(isinstance(question, RunQuery) for question in answers):
         return facts
-    known = dict(book.queries)
+    known, waited = dict(book.queries), book.waited + facts.seen.elapsed.total_seconds()
     for question, answer in answers.items():
         match question, answer:
             case RunQuery(query=query), Numbers(numbers=numbers):
                 before = known.get(query.name, Checked())
                 armed = facts.rollout.step >= 0
-                known[query.name] = ranges.observe(before, query, numbers, book.waited, armed=armed)
+                known[query.name] = ranges.observe(before, query, numbers, waited, armed=armed)
             case RunQuery(query=query), Unanswered(detail=detail):
                 known[query.name] = Checked(trouble=detail)
             case _:

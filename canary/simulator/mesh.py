@@ -140,7 +140,8 @@ class Mesh:
             return 0
         release, old = self._release(new), self.scenario.stable
         cold = self._cold(side, revision, release)
-        rate, usual = self._failure(side, route, release, new=new), self._failure(side, route, old, new=False)
+        rate = self._failure(side, route, release, new=new)
+        usual = self._failure(side, route, old, new=False) if new else rate
         rate = 1 - (1 - rate) * (1 - cold.failure) if cold else rate
         tally = self.totals.setdefault((side, revision, route), Tally())
         hanging = binomial(self.rng, requests, release.hang)
