@@ -134,7 +134,7 @@ def _keyed(reading: Iterable[Series]) -> _Offered:
     """Name each series, without what is no count (NaN, huge, stale markers); two spellings of one name are merged."""
     offered: _Offered = {}
     for series in reading:
-        samples = tuple([sample for sample in series.samples if _counts(sample)])
+        samples = series.samples if all(map(_counts, series.samples)) else tuple(filter(_counts, series.samples))
         if not samples:
             continue
         labels = _canonical(series.labels)

@@ -292,8 +292,9 @@ def _against(evidence: Evidence, c: float) -> float:
 
 def pass_value(promise: Promise, evidence: Evidence, excess: float = 0.0) -> float:
     """Give the evidence for the release; it passes at 1/beta. Each of `excess` unanswered requests counts as failed."""
-    okr = sum(w * math.pow(a, excess) for w, a in zip(evidence.okr, RATIO, strict=True))
-    if promise.relative:
-        return okr
-    ok = sum(w * math.pow(s, excess) for w, s in zip(evidence.ok, SHRINK, strict=True))
-    return 0.5 * ok + 0.5 * okr
+    okr = _discounted(evidence.okr, RATIO, excess)
+    return okr if promise.relative else 0.5 * _discounted(evidence.ok, SHRINK, excess) + 0.5 * okr
+
+
+def _discounted(row: Row, factors: Sequence[float], excess: float) -> float:
+    return sum(w * math.pow(x, excess) for w, x in zip(row, factors, strict=True)) if excess else sum(row)

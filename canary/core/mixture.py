@@ -53,6 +53,6 @@ class Ledger:
 
 def multiply(row: Row, logs: Iterable[float], cap: float, stake: float = 0.0) -> Row:
     """Add `stake` to each alternative, then multiply it by its factor, by e^cap at most."""
-    factors = [math.exp(FLOOR if log < FLOOR else log if log < cap else cap) for log in logs]
-    grown = [(w + stake) * factor for w, factor in zip(row, factors, strict=True)]
-    return tuple([w if w < CEILING else CEILING for w in grown])
+    factors = [math.exp(FLOOR if log < FLOOR else min(cap, log)) for log in logs]
+    pairs = zip(row, factors, strict=True)
+    return tuple([grown if (grown := (w + stake) * factor) < CEILING else CEILING for w, factor in pairs])

@@ -10,7 +10,7 @@ from canary.core.history import TICK, Ticks, candidates, recalled
 from canary.core.intake import scope_for
 from canary.core.questions import History, ReadHistory
 from canary.simulator.draws import binomial
-from canary.simulator.mesh import Mesh, Tally, Values
+from canary.simulator.mesh import NOTHING, Mesh, Values
 from canary.simulator.scenario import Scenario
 
 ALONE = {"stable": ("stable-old", False)}
@@ -38,7 +38,7 @@ def look_back(scenario: Scenario, question: ReadHistory, rng: Random) -> History
         now = {place: tally.values() for (_, _, place), tally in mesh.totals.items()}
         counts = Counts()
         for place, values in now.items():
-            gained = [round(a - b) for a, b in zip(values, before.get(place, Tally().values()), strict=True)]
+            gained = [round(a - b) for a, b in zip(values, before.get(place, NOTHING), strict=True)]
             _spread(counts, place, gained, mesh, bounds)
         ticks.add([counts])
         before = now
@@ -57,8 +57,9 @@ def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: f
     wheres = {SERVICE, place}
     _add(counts, wheres, (good, sum(hit), fast, refused), bounds)
     for pod in range(PODS):
-        its_good, its_slow = (binomial(mesh.rng, left, 1 / (PODS - pod)) for left in (good - slow, slow))
-        its_refused = binomial(mesh.rng, refused, 1 / (PODS - pod))
+        part = 1 / (PODS - pod)
+        its_good, its_slow = binomial(mesh.rng, good - slow, part), binomial(mesh.rng, slow, part)
+        its_refused = binomial(mesh.rng, refused, part)
         good, slow, refused = good - its_good - its_slow, slow - its_slow, refused - its_refused
         its = counts.pods[Version.STABLE, str(pod)]
         _add(its, wheres, (its_good + its_slow, hit[pod], its_good, its_refused), bounds)
@@ -66,10 +67,11 @@ def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: f
 
 def _add(counts: Counts, wheres: Iterable[str], values: tuple[int, int, int, int], bounds: frozenset[float]) -> None:
     good, failed, fast, refused = values
+    side, sums = Version.STABLE, counts.sums
     for where in wheres:
-        counts.sums[Version.STABLE, where, What.ANSWERED] += good + failed
-        counts.sums[Version.STABLE, where, What.FAILED] += failed
-        counts.sums[Version.STABLE, where, What.TIMED] += good
-        counts.sums[Version.STABLE, where, What.REFUSED] += refused
+        sums[side, where, What.ANSWERED] += good + failed
+        sums[side, where, What.FAILED] += failed
+        sums[side, where, What.TIMED] += good
+        sums[side, where, What.REFUSED] += refused
         for bound in bounds:
-            counts.fast[Version.STABLE, where, bound] += fast
+            counts.fast[side, where, bound] += fast
