@@ -18,8 +18,8 @@ from canary.core.forecast import Outlook
 from canary.core.forecast import forecast as foresee
 from canary.core.formats import show_duration
 from canary.core.gates import PROXY_BOUNDS, Gate, gates, unmeasured
-from canary.core.judgement import counting
 from canary.core.manifest import parse_spec
+from canary.core.promises import counting
 from canary.core.snapshot import Key
 from canary.core.spec import FULL, CanarySpec
 

@@ -11,7 +11,8 @@ from canary.core.counts import Counts, Version, What
 from canary.core.demand import Demand
 from canary.core.forecast import forecast
 from canary.core.gates import gates
-from canary.core.judgement import Judgement, Verdict, describe, judge
+from canary.core.judgement import Judgement, Verdict, judge
+from canary.core.promises import describe
 from canary.core.record import parse_status, render_status
 from canary.core.spec import CanarySpec
 from canary.core.status import Phase, Reason

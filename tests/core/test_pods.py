@@ -6,8 +6,8 @@ from canary.core import eprocess
 from canary.core.book import Book, compare_anew, fold, keep
 from canary.core.counts import Counts, Version, What
 from canary.core.gates import gates
-from canary.core.judgement import describe
 from canary.core.pods import MOST_PODS, control
+from canary.core.promises import describe
 from tests.build import JUDGED, a_book, a_spec
 from tests.load import BOUNDS
 

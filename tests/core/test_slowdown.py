@@ -12,7 +12,8 @@ from canary.core.counts import Counts, Version, What
 from canary.core.decide import questions
 from canary.core.edges import Edge
 from canary.core.gates import PROXY_BOUNDS, Gate, gates
-from canary.core.judgement import Verdict, describe, judge, wanted
+from canary.core.judgement import Verdict, judge
+from canary.core.promises import describe, wanted
 from canary.core.questions import Bounds, ReadCounters
 from canary.core.record import parse_status, render_status
 from canary.core.snapshot import Snapshot
