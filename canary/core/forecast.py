@@ -220,7 +220,8 @@ def _steps(spec: CanarySpec) -> Course:
 def _ramp(spec: CanarySpec, by: Ramp, promise: Promise, demand: Demand, rate: float, service: float) -> Course:
     """Follow the ramp: it stands once a few failures speak against the release, and for two ticks at the start.
 
-    In the first of them the two sides have not yet had the same weight for a whole interval.
+    In the first of them the two sides have not yet had the same weight for a whole interval. Answers 4xx are no
+    failures: beside them none are taken to fail.
     """
     interval, react = spec.interval.total_seconds(), ramp.reaction(spec.interval, SCRAPE)
     weight = ramp.first_weight(ramp.bearable(service, react, by.budget))
@@ -230,7 +231,8 @@ def _ramp(spec: CanarySpec, by: Ramp, promise: Promise, demand: Demand, rate: fl
         tick = _tick(spec, demand, weight / FULL, rate)
         requests, failures, _, _ = tick.effective(promise.icc)
         n, f, failed = n + requests, f + failures, failed + tick.f
-        excess = ramp.excess_of(ucb(n, f, promise.beta), demand.failure)
+        risk = (0.0, 0.0) if promise.controlled else (f, demand.failure)
+        excess = ramp.excess_of(ucb(n, risk[0], promise.beta), risk[1])
         if tick.speaks_against(promise) <= 0 or failed < SUSPECT:
             weight = max(weight, ramp.next_weight(weight, ramp.bearable(demand.rps, react, by.budget, excess)))
     return [*course, (weight / FULL, math.inf)]

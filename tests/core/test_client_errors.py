@@ -9,6 +9,7 @@ from canary.core import book as books
 from canary.core.book import Book
 from canary.core.counts import Counts, Version, What
 from canary.core.demand import Demand
+from canary.core.exposure import Traffic
 from canary.core.forecast import forecast
 from canary.core.gates import gates
 from canary.core.judgement import Judgement, Verdict, judge
@@ -72,6 +73,18 @@ class TestTheGate:
         )
         assert rare.passing < usual.passing
         assert [each.seconds < float("inf") for each in usual.catches] == [False, False, False, False, True]
+
+    def test_costs_nothing_of_a_ramp_s_budget_which_is_of_failures(self) -> None:
+        ramp = {"budget": 100}
+        book = replace(lived(0.2, 0.2, 1, weight=100, ticks=10), traffic={"": Traffic(requests=1e6, seconds=1e3)})
+        status = replace(a_status(Phase.PROGRESSING, 100, step=5), book=replace(book, answered=1.0))
+        assert tick(a_snapshot(status, spec={"gates": ASKED, "ramp": ramp})).status.weight == 200
+
+    def test_is_forecast_along_a_ramp_that_it_does_not_slow(self) -> None:
+        few, many = (a_spec(gates=ASKED, ramp={"budget": budget}) for budget in (10, 100))
+        demand = {GATE.name: Demand(rps=10_000.0, failure=0.2)}
+        (slow,), (quick,) = forecast(few, (GATE,), demand), forecast(many, (GATE,), demand)
+        assert slow.passing <= quick.passing + 40, "it begins three or four doublings lower"
 
     def test_is_worded_with_its_numbers(self) -> None:
         book = books.fold(Book(), (RATE, GATE), answers((100, 12), (900, 9)), 100)
