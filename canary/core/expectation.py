@@ -1,4 +1,4 @@
-"""What to expect of a rollout's gates at the traffic that stable had before it, and which of them it waits for.
+"""What to expect of a rollout's gates at the traffic that the service had before it, and which of them it waits for.
 
 A route that in more than one rollout of ten would pass later than a step may take is only watched: its evidence may
 still roll the release back, but nothing waits for its PASS. The whole service is always waited for, and so is

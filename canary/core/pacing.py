@@ -85,7 +85,7 @@ def _by_steps(facts: Facts) -> Pace:
 def _begin(facts: Facts, ramp: Ramp) -> Pace:
     """Size the first weight by the service's traffic, as if every request to the release failed.
 
-    That is what stable had before the rollout, or more where more was counted since.
+    That is what the service had before the rollout, or more where more was counted since.
     """
     traffic, past = facts.status.book.traffic.get(SERVICE, Traffic()), _before(facts)
     known = _known(facts, traffic)
@@ -98,7 +98,7 @@ def _begin(facts: Facts, ramp: Ramp) -> Pace:
 
 
 def _before(facts: Facts) -> float:
-    """Give the service's requests per second as stable's past tells, 0 where it does not: of routes are only parts."""
+    """Give the requests per second that the service had before, 0 where that is not known: of routes are only parts."""
     found = [gate.name for gate in facts.gates if not gate.place]
     learned = facts.rollout.learned or {}
     return max((learned[name].rps for name in found if name in learned), default=0.0)
