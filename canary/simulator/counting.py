@@ -32,8 +32,12 @@ class Window:
 
 def _add(counts: Counts, version: Version, place: str, gained: tuple[float, ...], bounds: Iterable[float]) -> None:
     sent, good, failed, fast, refused = gained
-    for what, value in ((What.SENT, sent), (What.ANSWERED, good + failed), (What.FAILED, failed), (What.TIMED, good)):
-        counts.sums[version, place, what] += value
+    sums = counts.sums
+    sums[version, place, What.SENT] += sent
+    sums[version, place, What.ANSWERED] += good + failed
+    sums[version, place, What.FAILED] += failed
+    sums[version, place, What.TIMED] += good
+    sums[version, place, What.FAILED_TIMED] += failed
     if refused:
         counts.sums[version, place, What.REFUSED] += refused
     for bound in bounds:

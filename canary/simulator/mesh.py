@@ -242,6 +242,8 @@ def _families(
     for bound in scope.bounds:
         yield Series({"__name__": bucket, "le": f"{bound:g}", **labels}, ((at, fast),))
     yield Series({"__name__": bucket, "le": "+Inf", **labels}, ((at, good),))
+    if failed:
+        yield Series({"__name__": bucket, "le": "+Inf", "status_code": "503", **labels}, ((at, failed),))
 
 
 def _at_client(side: str, revision: str, scope: Scope) -> dict[str, str]:

@@ -72,6 +72,7 @@ def _add(counts: Counts, wheres: Iterable[str], values: tuple[int, int, int, int
         sums[side, where, What.ANSWERED] += good + failed
         sums[side, where, What.FAILED] += failed
         sums[side, where, What.TIMED] += good
+        sums[side, where, What.FAILED_TIMED] += failed
         sums[side, where, What.REFUSED] += refused
         for bound in bounds:
             counts.fast[side, where, bound] += fast

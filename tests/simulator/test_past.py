@@ -54,3 +54,10 @@ def test_tells_how_far_requests_fail_together(scenario: Scenario, least: float, 
 
 def test_of_few_failures_tells_nothing_about_bursts() -> None:
     assert look_back(Scenario(traffic=0.5), ASKED, Random(1)).demand["service: success rate"].icc is None
+
+
+def test_failures_of_the_past_count_as_slow_where_the_gate_says_so() -> None:
+    gates = {"latency": {"p99": "500ms", "failures": "Slow"}}
+    asked = ReadHistory(spec=parse_spec(a_canary(gates=gates)), namespace="shop", window=WINDOW)
+    found = look_back(Scenario(stable=Release(failure=0.05)), asked, Random(1)).demand
+    assert [demand.failure for demand in found.values()] == [pytest.approx(0.05, abs=0.01)]

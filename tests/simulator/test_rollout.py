@@ -183,3 +183,12 @@ def figures() -> list[tuple[str, str, int, int]]:
     """Give what a table of good and bad releases is made of."""
     found = [ending for world in (BAD, Scenario()) for ending in endings(QUICK, world, 5)]
     return [(ending.outcome, ending.reason, ending.peak, round(ending.seconds)) for ending in found]
+
+
+SLOW_TOO = {"latency": {"p99": "500ms", "failures": "Slow"}}
+
+
+def test_failed_answers_count_as_slow_where_the_gate_says_so() -> None:
+    failing = Scenario(traffic=100, canary=Release(failure=0.05))
+    assert play(a_canary(gates=SLOW_TOO, bake="1m"), failing, 1).reason == "Latency"
+    assert play(a_canary(gates={"latency": {"p99": "500ms"}}, bake="1m"), failing, 1).outcome == "Promoted"

@@ -83,3 +83,9 @@ def test_a_bug_in_the_rules_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = trials(QUICK, Scenario(), 3)
     monkeypatch.setattr(trial, "advance", hasty)
     assert trials(QUICK, Scenario(), 3) != sound
+
+
+def test_failed_answers_count_as_slow_in_a_trial_and_in_its_past() -> None:
+    stage = prepare(a_canary(gates={"latency": {"p99": "500ms", "failures": "Slow"}}), 0.002)
+    scenario = Scenario(traffic=100, canary=Release(failure=0.05))
+    assert stage.trial(scenario, 1, bake=False).failed is not None
