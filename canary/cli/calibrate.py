@@ -18,6 +18,7 @@ from canary.core.manifest import API_VERSION, parse_spec
 
 if TYPE_CHECKING:
     from canary.simulator.report import Report, Row
+    from canary.simulator.targets import Part, Target
 
 DEFAULT = {
     "apiVersion": API_VERSION,
@@ -74,14 +75,39 @@ def _progress(done: int, todo: int) -> None:
 
 def _show(found: "Report") -> None:
     from canary.cli import render
+    from canary.simulator.report import OTHERS_WISHES
+    from canary.simulator.targets import TITLES
 
-    rows = [[t.id, "met" if t.met else "MISSED", t.got, t.wanted] for t in found.targets]
-    render.print_table(["TARGET", "", "GOT", "WANTED"], rows)
+    if OTHERS_WISHES in found.remarks:
+        note(OTHERS_WISHES)
+    rows = [[t.id, _verdict(t), TITLES[t.id], _worst(t)] for t in found.targets]
+    render.print_table(["TARGET", "", "WHAT", "WORST"], rows)
     click.echo()
     columns = ["TARGET", "WORLD", "FIGURE", "AT MOST", *(rule.upper() for rule in found.rules)]
     render.print_table(columns, [_row(row) for row in found.rows])
     for remark in found.remarks:
-        note(remark)
+        if remark != OTHERS_WISHES:
+            note(remark)
+
+
+def _verdict(target: "Target") -> str:
+    """Say whether a target is met, or only not contradicted by few runs."""
+    if not target.met:
+        return "MISSED"
+    return "met (few runs)" if any(part.got > part.wanted for part in target.parts) else "met"
+
+
+def _worst(target: "Target") -> str:
+    """Tell the part that is farthest from what is wanted; the second table has them all."""
+    if not target.parts:
+        return target.got
+    part = max(target.parts, key=_excess)
+    got, wanted = (_value(value, share=part.figure.share) for value in (part.got, part.wanted))
+    return f"{got}, at most {wanted}: {part.world}, {part.figure}"
+
+
+def _excess(part: "Part") -> tuple[bool, float]:
+    return not part.met, part.got / part.wanted if part.wanted else (math.inf if part.got else 0.0)
 
 
 def _row(row: "Row") -> Sequence[str]:

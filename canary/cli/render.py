@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Final, TypeAlias
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +19,8 @@ Section: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Columns and rows of a table; without columns, sentences."""
 
 UNBOUNDED: Final = 10_000  # columns of what is not a terminal
+GAP: Final = 3  # characters between two columns
+UNBROKEN: Final = 20  # characters of a word that is not broken: no figure is longer
 STYLES: Final = {
     "Promoted": "green",
     "Pass": "green",
@@ -42,24 +44,65 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Make a table as kubectl's, with the last column taking what is left of the line."""
-    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for index, column in enumerate(columns):
-        made.add_column(column, no_wrap=index < len(columns) - 1, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-    return made
+class Fitted:
+    """A table as kubectl's whose widest columns are wrapped where the line is too short for it.
+
+    No figure is ever cut: a word of up to `UNBROKEN` characters stays whole, whatever the line's width.
+    """
+
+    def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        self._columns, self._rows = columns, [list(row) for row in rows]
+        cells = list(zip(*self._rows, strict=True)) or [()] * len(columns)
+        self._floors = [_longest(column, *column_cells) for column, column_cells in zip(columns, cells, strict=True)]
+        self._heads = [len(column) for column in columns]
+        self._bodies = [max(map(len, column_cells), default=0) for column_cells in cells]
+
+    def least(self) -> int:
+        """Give the width below which words would break."""
+        return sum(self._floors) + GAP * (len(self._columns) - 1)
+
+    def widths(self, most: int) -> list[int]:
+        """Share a line of so many characters: headings wrap first, then the widest column."""
+        room = most - GAP * (len(self._columns) - 1)
+        widths = [max(head, body) for head, body in zip(self._heads, self._bodies, strict=True)]
+        if sum(widths) > room:
+            widths = [max(body, floor) for body, floor in zip(self._bodies, self._floors, strict=True)]
+        while sum(widths) > room:
+            spare = [i for i, width in enumerate(widths) if width > self._floors[i]]
+            if not spare:
+                break
+            widths[max(spare, key=lambda i: widths[i])] -= 1
+        return widths
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it; a screen that is narrower than `least` folds words."""
+        made = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        for column, width in zip(self._columns, self.widths(options.max_width), strict=True):
+            made.add_column(column, width=width, overflow="fold")
+        for row in self._rows:
+            made.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        yield made
+
+
+def _longest(*cells: str) -> int:
+    return min(UNBROKEN, max((len(word) for cell in cells for word in cell.split()), default=0))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table to stdout."""
-    out = console()
+    out, rows = console(), list(rows)
     if out.is_terminal:
-        out.print(table(columns, rows))
+        _print(out, Fitted(columns, rows))
         return
     for line in plain(columns, rows):
         click.echo(line)
+
+
+def _print(out: Console, part: RenderableType) -> None:
+    """Write a part; a table that does not fit runs over the line."""
+    width = max(out.width, part.least()) if isinstance(part, Fitted) else out.width
+    line = Console(file=out.file, width=width, highlight=False, markup=False, emoji=False)
+    line.print(part)
 
 
 def plain(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -75,7 +118,7 @@ def sections(found: Iterable[Section]) -> list[RenderableType]:
     made: list[RenderableType] = []
     for columns, rows in found:
         if rows:
-            made += [Text(""), table(columns, rows) if columns else Text("\n".join(row[0] for row in rows))]
+            made += [Text(""), Fitted(columns, rows) if columns else Text("\n".join(row[0] for row in rows))]
     return made[1:]
 
 
@@ -83,7 +126,8 @@ def print_sections(found: Iterable[Section]) -> None:
     """Write sentences and tables to stdout."""
     out, parts = console(), [(columns, rows) for columns, rows in found if rows]
     if out.is_terminal:
-        out.print(Group(*sections(parts)))
+        for part in sections(parts):
+            _print(out, part)
         return
     for index, (columns, rows) in enumerate(parts):
         lines = plain(columns, rows) if columns else (row[0] for row in rows)

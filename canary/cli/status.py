@@ -81,7 +81,7 @@ async def _watch(target: Target, wanted: Wanted, output: str) -> None:
                 elif wanted.name:
                     screen.draw(render.sections(_sections(found[0])))
                 else:
-                    screen.draw([render.table(wanted.columns(), wanted.rows(found))])
+                    screen.draw([render.Fitted(wanted.columns(), wanted.rows(found))])
 
 
 def _tell_news(found: Sequence[Json], wanted: Wanted, output: str, told: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from canary.simulator.targets import TITLES, Figure, Target, judged, read, wishe
 
 MOST_TICK = 50.0  # microseconds
 MOST_NUMBERS = 50
+OTHERS_WISHES = "The wanted values are those of the default promise, steps and interval: this Canary has its own."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def remarks(canary: Mapping[str, object], *, few: bool) -> list[str]:
         told.append("Few runs: a target is missed here only where they contradict it, with 99 % confidence.")
     spec = parse_spec(canary)
     if (spec.interval.total_seconds(), len(spec.places)) != (10, 1) or _changed(canary):
-        told.append("The wanted values are those of the default promise, steps and interval: this Canary has its own.")
+        told.append(OTHERS_WISHES)
     return told
 
 
