@@ -12,7 +12,7 @@ from canary.core.expectation import told
 from canary.core.facts import Facts
 from canary.core.formats import show_duration
 from canary.core.gates import gates
-from canary.core.history import WINDOW, armed_gates
+from canary.core.history import WINDOW, armed_gates, remember
 from canary.core.questions import Answers, History, ReadHistory, Unanswered
 from canary.core.snapshot import Snapshot
 from canary.core.status import CanaryStatus, Phase, Reason
@@ -54,8 +54,9 @@ def unlearned(facts: Facts, after: CanaryStatus) -> tuple[Notice, ...]:
 
 
 def _foretold(facts: Facts) -> Facts:
-    """Say what to expect of the rollout, as a warning where it may not be decided in time."""
+    """Keep and say what to expect of the rollout, as a warning where it may not be decided in time."""
     found = armed_gates(facts.spec, facts.status)
+    facts = replace(facts, status=remember(facts.spec, facts.status, found))
     message = told(found)
     if not message:
         return facts

@@ -8,9 +8,11 @@ import pytest
 from canary.core.book import Book
 from canary.core.demand import Demand
 from canary.core.expectation import expecting, told
+from canary.core.facts import Facts
 from canary.core.gates import Gate, gates
 from canary.core.history import armed_gates
 from canary.core.judgement import judge
+from canary.core.lookback import history_wanted, with_history
 from canary.core.manifest import parse_spec
 from canary.core.questions import History
 from canary.core.snapshot import Snapshot
@@ -164,6 +166,14 @@ class TestAtTheStart:
         ((message, warning),) = self.begin(100.0)
         assert message.startswith("Expected: service: success rate: PASS in about 1m; a 5% regression is caught in")
         assert not warning
+
+    def test_what_was_forecast_is_kept_for_the_rest_of_the_tick(self) -> None:
+        status = replace(a_status(Phase.PROGRESSING, 0), book=a_book(at=0.0))
+        seen = a_snapshot(status)
+        question = history_wanted(seen)
+        assert question is not None
+        facts = with_history(Facts(seen=seen, status=status, counters=None), {question: History(demand=KNOWN)})
+        assert armed_gates(seen.spec, facts.status) is armed_gates(seen.spec, facts.status)
 
     def test_people_are_warned_of_what_may_not_be_decided_in_time(self) -> None:
         ((message, warning),) = self.begin(0.1)
