@@ -129,11 +129,28 @@ class TestTheChance:
         monkeypatch.setattr(threshold, "SETTLED", 1e9)
         assert worked_out(rule, 0.01, failing, [400] * 40) == pytest.approx(short, abs=1e-6)
 
-    def test_is_not_given_where_it_takes_too_long_or_more_checks_than_are_followed(self) -> None:
-        assert chance(RULE, 0.01, 0.01, [10_000] * 60, work=1e5) is None
+    @pytest.mark.parametrize(
+        ("requests", "intervals"), [(10_000, 60), (1e10, 5), (0.4, 9000)], ids=["near", "many at once", "for long"]
+    )
+    def test_is_not_given_where_it_takes_too_long(self, requests: float, intervals: int) -> None:
+        assert chance(RULE, 0.01, 0.01, [requests] * intervals, work=1e5) is None
+
+    def test_is_that_of_the_last_check_too(self) -> None:
+        rule = Threshold(failures=1, min_requests=1, intervals=1)
+        once = worked_out(rule, 0.03, 0.001, [50])
+        assert worked_out(rule, 0.03, 0.001, [50] * 500) == pytest.approx(1 - (1 - once) ** 500, abs=1e-5)
         rare = Threshold(failures=100, min_requests=1, intervals=1)
-        assert chance(rare, 0.01, 0.5, [1000] * 200) is None, "not 0: each check would fail"
-        assert chance(rare, 0.01, 0.5, [1000] * 50) == 0, "there are no hundred checks"
+        assert worked_out(rare, 0.01, 0.5, [1000] * 200) == pytest.approx(1)
+        assert worked_out(rare, 0.01, 0.5, [1000] * 50) == 0, "there are no hundred checks"
+
+    def test_is_that_of_many_failures_in_each_check_too(self) -> None:
+        rule = Threshold(failures=1, min_requests=1, intervals=1)
+        once = worked_out(rule, 0.5, 0.49, [10_000])
+        assert worked_out(rule, 0.5, 0.49, [10_000] * 50) == pytest.approx(1 - (1 - once) ** 50, abs=1e-4)
+
+    def test_of_what_is_settled_counts_only_the_checks_that_are_due(self) -> None:
+        rule = Threshold(failures=3, min_requests=1000, intervals=0)
+        assert worked_out(rule, 0.01, 0.5, [1000, *[0.1] * 14]) == 0, "one request more: two checks"
 
     def test_counts_requests_that_come_less_than_once_an_interval(self) -> None:
         often = Threshold(failures=1, min_requests=10, intervals=0)
