@@ -5,6 +5,7 @@ Called by `record`. Each gate is one text of numbers, so that `kubectl get -o ya
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from canary.core.book import Book, Tally
@@ -54,6 +55,7 @@ def render_book(book: Book) -> dict[str, object]:
         "checks": {name: _line(found.numbers()) for name, found in sorted(book.checks.items())},
         "effective": {name: _line(counted) for name, counted in sorted(book.effective.items())},
         "spared": {str(side): _line((float(its.pods), its.latest)) for side, its in sorted(book.spared.items())},
+        "cold": {str(side): " ".join(sorted(its.names)) for side, its in sorted(book.spared.items())},
     }
 
 
@@ -75,7 +77,7 @@ def parse_book(record: Mapping[str, object]) -> Book:
         effective=_states(as_mapping(record.get("effective")), _read_pair),
         checks=_states(as_mapping(record.get("checks")), Checks.from_numbers),
         spared={
-            Version(side): its
+            Version(side): replace(its, names=frozenset(as_text(as_mapping(record.get("cold")).get(side)).split()))
             for side, its in _states(as_mapping(record.get("spared")), _read_spared).items()
             if side in tuple(Version)
         },

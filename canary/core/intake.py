@@ -162,8 +162,8 @@ def _cold(facts: Facts, taken: float) -> tuple[Mapping[Version, Spared], frozens
     ):
         if side is not None:
             begun = {pod.name: pod.started for pod in side.pods if pod.revision == revision}
-            spared[version], pods = warmup.cold(spared.get(version, Spared()), begun, side.desired, since)
-            names |= pods
+            spared[version] = warmup.cold(spared.get(version, Spared()), begun, side.desired, since)
+            names |= spared[version].names
     return spared, frozenset(names)
 
 

@@ -15,23 +15,30 @@ TIMED = frozenset({What.TIMED, What.FAILED_TIMED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spared:
-    """The first starts of a side that were left out in this rollout: how many, and when the last one was."""
+    """The first starts of a side that were left out in this rollout: how many, and of which pods that may be cold yet.
+
+    `latest` is when the last pod began that was seen young and not spared: of those up to then none is any more.
+    """
 
     pods: int = 0
     latest: float = 0.0
+    names: frozenset[str] = frozenset()
 
 
-def cold(before: Spared, begun: Mapping[str, float], wanted: int, since: float) -> tuple[Spared, frozenset[str]]:
+def cold(before: Spared, begun: Mapping[str, float], wanted: int, since: float) -> Spared:
     """Name the pods of a side that are cold, those that started after `since`: at most as many, ever, as are wanted.
 
-    `begun` says when each pod started for the first time, in Unix seconds.
+    `begun` says when each pod started for the first time, in Unix seconds: whole ones, so that pods share them.
     """
     young = {pod: at for pod, at in begun.items() if at > since}
-    known = {pod for pod, at in young.items() if at <= before.latest}
-    fresh = sorted(young.keys() - known, key=lambda pod: (young[pod], pod))[: max(0, wanted - before.pods)]
-    if not fresh:
-        return before, frozenset(known)
-    return Spared(pods=before.pods + len(fresh), latest=young[fresh[-1]]), frozenset({*known, *fresh})
+    known = before.names & young.keys()
+    fresh = sorted(young.keys() - known, key=lambda pod: (young[pod], pod))
+    spared = [pod for pod in fresh if young[pod] > before.latest][: max(0, wanted - before.pods)]
+    return Spared(
+        pods=before.pods + len(spared),
+        latest=max([before.latest, *(young[pod] for pod in fresh if pod not in spared)]),
+        names=known.union(spared),
+    )
 
 
 def without(read: Iterable[Placed], pods: Collection[str]) -> list[Placed]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,31 +22,52 @@ FRESH = Spared()
 
 class TestColdPods:
     def test_are_those_that_started_lately(self) -> None:
-        after, names = cold(FRESH, {"old": 50.0, "young": 101.0, "again": 0.0}, 4, since=100.0)
-        assert (after, names) == (Spared(pods=1, latest=101.0), frozenset({"young"}))
+        after = cold(FRESH, {"old": 50.0, "young": 101.0, "again": 0.0}, 4, since=100.0)
+        assert after == Spared(pods=1, names=frozenset({"young"}))
 
     def test_stay_so_until_their_time_is_over(self) -> None:
-        before, _ = cold(FRESH, {"a": 101.0}, 1, since=100.0)
-        assert cold(before, {"a": 101.0}, 1, since=100.5) == (before, frozenset({"a"}))
-        assert cold(before, {"a": 101.0}, 1, since=101.0) == (before, frozenset())
+        before = cold(FRESH, {"a": 101.0}, 1, since=100.0)
+        assert cold(before, {"a": 101.0}, 1, since=100.5) == before
+        assert cold(before, {"a": 101.0}, 1, since=101.0) == Spared(pods=1)
 
     def test_are_no_more_than_are_wanted(self) -> None:
-        before, names = cold(FRESH, {"a": 101.0, "b": 102.0, "c": 103.0}, 2, since=100.0)
-        assert (before, names) == (Spared(pods=2, latest=102.0), frozenset({"a", "b"}))
-        assert cold(before, {"d": 104.0}, 2, since=100.0) == (before, frozenset())
-        assert cold(before, {"d": 104.0}, 3, since=100.0)[1] == {"d"}
+        before = cold(FRESH, {"a": 101.0, "b": 102.0, "c": 103.0}, 2, since=100.0)
+        assert before == Spared(pods=2, latest=103.0, names=frozenset({"a", "b"}))
+        assert cold(before, {"d": 104.0}, 2, since=100.0).names == frozenset()
+        assert cold(before, {"d": 104.0}, 3, since=100.0).names == {"d"}
 
-    @given(st.lists(st.lists(st.integers(1, 50), max_size=4), max_size=30), st.integers(0, 5))
-    def test_of_a_deployment_that_makes_pods_for_ever_are_no_more_either(
-        self, generations: Sequence[Sequence[int]], wanted: int
+    def test_that_started_in_one_second_are_no_more_either(self) -> None:
+        begun = dict.fromkeys("abc", 101.0)
+        before = cold(FRESH, begun, 1, since=100.0)
+        assert before.names == cold(before, begun, 1, since=100.0).names == {"a"}
+
+    def test_of_a_deployment_that_grows_are_the_new_ones_and_none_that_counted(self) -> None:
+        before = cold(FRESH, {"a": 101.0, "b": 101.0}, 2, since=100.0)
+        before = cold(before, {"a": 101.0, "b2": 105.0}, 2, since=100.0)
+        assert before.names == {"a"}
+        assert cold(before, {"a": 101.0, "b2": 105.0, "c": 107.0}, 3, since=100.0).names == {"a", "c"}
+
+    @given(
+        st.lists(
+            st.tuples(st.sets(st.integers(0, 8)), st.sampled_from([20, 60]), st.booleans()), min_size=1, max_size=30
+        ),
+        st.integers(0, 5),
+    )
+    def test_of_a_deployment_that_makes_pods_for_ever_are_no_more_than_it_ever_wanted(
+        self, looks: Sequence[tuple[set[int], int, bool]], wanted: int
     ) -> None:
-        spared, now, seen = FRESH, 1000.0, set[str]()
-        for number, ages in enumerate(generations):
-            now += 60.0
-            begun = {f"{number}-{i}": now - age for i, age in enumerate(ages)}
-            spared, names = cold(spared, begun, wanted, since=now - 60.0)
-            seen |= names
-        assert len(seen) == spared.pods <= wanted
+        """Up to three begin in one second, some are seen again, and it may grow by one between two looks."""
+        spared, now, seen, counted = FRESH, 1000.0, set[str](), set[str]()
+        for number, (places, later, grows) in enumerate(looks):
+            wanted += grows
+            begun = {f"{number // 3}-{place}": 1000.0 + number // 3 * 30 + place // 3 for place in places}
+            spared = cold(spared, begun, wanted, since=now - 60.0)
+            assert cold(spared, begun, wanted, since=now - 60.0) == spared
+            assert spared.names <= begun.keys() - counted
+            counted |= begun.keys() - spared.names
+            seen |= spared.names
+            now += later
+            assert len(seen) <= spared.pods <= wanted
 
 
 def timed(version: Version, pod: str, value: float, *sums: What, le: float | None = None, place: str = "") -> Placed:
@@ -108,6 +130,17 @@ def played(story: Story, ticks: int, started: Callable[[float], float]) -> Canar
     return story.seen.status
 
 
+def made_anew(story: Story, ticks: int) -> CanaryStatus:
+    """Let it tick while other pods take the place of the first ones after fifty seconds, and of those again."""
+    canary = story.seen.canary
+    assert canary is not None
+    gone = tuple(replace(pod, name=pod.name + "-before") for pod in canary.pods)
+    story.seen = replace(story.seen, canary=replace(canary, pods=gone))
+    played(story, 4, lambda _: SCRAPED)
+    story.seen = replace(story.seen, canary=canary)
+    return played(story, ticks, lambda now: now - now % 50)
+
+
 def timed_by_the_gate(status: CanaryStatus) -> float:
     return status.book.tallies["service: p99 latency"].canary_requests
 
@@ -139,11 +172,11 @@ class TestARollout:
         assert len(story.decided) < 10
 
     def test_of_pods_that_are_made_anew_again_and_again_is_rolled_back(self) -> None:
-        status = played(a_story(), 40, lambda now: now - now % 50)
+        status = made_anew(a_story(), 40)
         assert (status.phase, status.reason) == (Phase.ROLLING_BACK, Reason.LATENCY)
 
     def test_of_a_good_release_passes_whatever_its_pods_do(self) -> None:
-        status = played(a_story(slow=0.0), 60, lambda now: now - now % 50)
+        status = made_anew(a_story(slow=0.0), 60)
         assert status.phase is Phase.BAKING
 
     def test_whose_stable_is_gone_spares_the_canary_s_pods_all_the_same(self) -> None:
@@ -151,9 +184,21 @@ class TestARollout:
         story.seen = replace(story.seen, stable=None)
         assert set(played(story, 2, lambda _: SCRAPED).book.spared) == {Version.CANARY}
 
-    def test_spares_no_pod_twice_after_a_restart_of_ours(self) -> None:
-        status = played(a_story(), 3, lambda _: SCRAPED)
-        assert status.book.spared[Version.CANARY] == Spared(pods=4, latest=SCRAPED)
-        assert parse_book(render_book(status.book)).spared == status.book.spared
-        spoilt = {"spared": {"canary": "-1.0 5.0", "stable": "soon", "green": "1.0 2.0"}}
-        assert parse_book(spoilt).spared == {}
+    @pytest.mark.parametrize(("earlier", "counts"), [("", False), ("-before", True)])
+    def test_spares_no_pod_twice_after_a_restart_of_ours(self, earlier: str, counts: bool) -> None:
+        story = a_story(slow=0.0)
+        canary = story.seen.canary
+        assert canary is not None
+        gone = tuple(replace(pod, name=pod.name + earlier) for pod in canary.pods)
+        story.seen = replace(story.seen, canary=replace(canary, pods=gone))
+        before = played(story, 3, lambda _: SCRAPED)
+        read_back = parse_book(render_book(before.book))
+        assert read_back.spared == before.book.spared
+        story.seen = replace(story.seen, status=replace(before, book=read_back), canary=canary)
+        after = played(story, 3, lambda _: SCRAPED + 15)
+        assert (timed_by_the_gate(after) > timed_by_the_gate(before)) == counts
+
+    def test_is_read_where_an_older_version_kept_no_names(self) -> None:
+        spoilt = {"spared": {"canary": "4.0 1000.0", "stable": "soon", "green": "1.0 2.0"}}
+        assert parse_book(spoilt).spared == {Version.CANARY: Spared(pods=4, latest=1000.0)}
+        assert parse_book({"spared": {"canary": "-1.0 5.0"}}).spared == {}
