@@ -126,7 +126,8 @@ def _folded(facts: Facts, now: Reading) -> Facts:
     if before.taken is not None:
         spared, cold = _cold(facts, before.taken)
         seconds = max(0.1, now.at - before.taken)
-        counts = gained(warmup.without(_comparable(read, book.manner, manner), cold))
+        slow = {gate.place for gate in facts.gates if gate.failures_slow}
+        counts = gained(warmup.without(_comparable(read, book.manner, manner), cold, slow))
         arrived = counts.of(Version.CANARY, SERVICE, What.SENT) > 0 or facts.status.weight == 0
         silent = 0 if arrived else silent + 1
     book = books.fold(book, facts.gates, counts, facts.live_weight, seen.spec.threshold)

@@ -41,10 +41,11 @@ def cold(before: Spared, begun: Mapping[str, float], wanted: int, since: float) 
     )
 
 
-def without(read: Iterable[Placed], pods: Collection[str]) -> list[Placed]:
-    """Leave out what these pods timed; and all of a place where that leaves a side with nothing.
+def without(read: Iterable[Placed], pods: Collection[str], slow: Collection[str] = ()) -> list[Placed]:
+    """Leave out what these pods timed; and all of a place where that leaves a side with nothing that is compared.
 
-    For else the next comparison would be with requests of another time.
+    For else the next comparison would be with requests of another time. Failed responses are compared at the places
+    where they are `slow` ones.
     """
     kept, timed, left = [], set[tuple[str, Version]](), set[tuple[str, Version]]()
     for one in read:
@@ -52,11 +53,12 @@ def without(read: Iterable[Placed], pods: Collection[str]) -> list[Placed]:
             kept.append(one)
             continue
         where = (one.at.place, one.at.version)
-        if one.increment.value > 0:
+        compared = one.increment.value > 0 and (What.FAILED_TIMED not in one.sums or one.at.place in slow)
+        if compared:
             timed.add(where)
         if one.at.pod not in pods:
             kept.append(one)
-            if one.increment.value > 0:
+            if compared:
                 left.add(where)
     silenced = {place for place, _ in timed - left}
     return [one for one in kept if one.at is None or one.at.place not in silenced or not _times(one)]

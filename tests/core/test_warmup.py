@@ -101,6 +101,16 @@ class TestWithout:
         assert {what for (_, place, what), n in counts.sums.items() if n and not place} == {What.ANSWERED}
         assert counts.of(Version.STABLE, "GET /", What.TIMED) == 90
 
+    @pytest.mark.parametrize(("slow", "canary"), [((), 0), (("",), 30)])
+    def test_takes_a_failed_answer_for_one_only_where_it_is_a_slow_one(
+        self, slow: Sequence[str], canary: float
+    ) -> None:
+        """Stable's only warm pod failed."""
+        failed = timed(Version.STABLE, "s-1", 1.0, What.FAILED_TIMED)
+        counts = gained(without([*READ, failed], {"s-0"}, slow))
+        assert counts.of(Version.CANARY, "", What.TIMED) == canary
+        assert counts.of(Version.STABLE, "", What.TIMED) == 0
+
     def test_leaves_all_as_it_is_where_no_pod_is_cold(self) -> None:
         assert without(READ, ()) == READ
 
