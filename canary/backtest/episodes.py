@@ -7,7 +7,7 @@ up to 0 it is the half hour before, of stable alone, from which a rollout learns
 import hashlib
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
@@ -106,6 +106,21 @@ class Periods:
             return found
         rows = _rows(seen, _time(begin), begin, _stable(seen))
         return [*found, rows] if rows else found
+
+
+def periods(rows: Sequence[Row], length: timedelta, interval: timedelta) -> Iterator[list[Row]]:
+    """Cut one episode of a recording, in order of time, as `Periods` cuts a past.
+
+    Its times count from its begin, unless they only begin after a whole period: then from its first interval.
+    """
+    long, first = length.total_seconds(), rows[0].t
+    start = first - interval.total_seconds() if first > long else 0.0
+    most = max(1, math.floor((rows[-1].t - start + TINY) / long))
+    for number in range(most):
+        begin = start + number * long
+        name = rows[0].episode if most == 1 else f"{rows[0].episode} from {begin:g} s"
+        low, high = begin - WINDOW.total_seconds() + TINY, begin + long + TINY
+        yield [row._replace(episode=name, t=round(row.t - begin, 3)) for row in rows if low < row.t < high]
 
 
 class Halves:

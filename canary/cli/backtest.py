@@ -35,8 +35,8 @@ HALF_HOUR = timedelta(minutes=30)
 @click.option(
     "--aa", is_flag=True, help="Compare stable with itself, its pods split in two: no release, no difference."
 )
-@click.option("--episode", type=DURATION, default="30m", show_default=True, help="With --aa: how long each trial is.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="With --aa: of the split.")
+@click.option("--episode", type=DURATION, show_default="30m", help="With --aa: how long each trial is.")
+@click.option("--seed", type=click.IntRange(0), show_default="1", help="With --aa: of the split.")
 @click.option("--record", type=click.Path(path_type=Path), help="Write what Prometheus had as a recording.")
 @click.option("-n", "--namespace", default="", envvar="CANARY_NAMESPACE", help="Where the object names none.")
 @plot_option
@@ -58,19 +58,21 @@ def backtest(*, file: Path, output: str, plot: Path | None, **given: Any) -> Non
         note(f"{gate.name} passes only where there is a past before the release: its edges are chosen from that.")
     if given["recording"] is not None and any(place.client_errors is ClientErrors.GATE for place in spec.places):
         note("service: client errors: a line of the recording without clientErrors counts none.")
-    seed: int | None = given["seed"] if given["aa"] else None
+    given["episode"] = given["episode"] or HALF_HOUR
+    seed: int | None = (1 if given["seed"] is None else given["seed"]) if given["aa"] else None
     traces = None if plot is None else drawing.Traces()
     if given["recording"] is not None:
         from canary.cli.replaying import replay_file
 
-        outcomes, unit = replay_file(spec, given["recording"], seed, traces), "episodes"
+        outcomes = replay_file(spec, given["recording"], seed, given["episode"], traces)
     else:
         from canary.cli.replaying import Asked, replay_prometheus
 
         key = Key(canary.namespace or given["namespace"] or "default", canary.name)
         names = ("begin", "end", "scrape_interval", "episode", "record")
         asked = Asked(url=given["prometheus"], seed=seed, **{n: given[n] for n in names})
-        outcomes, unit = asyncio.run(replay_prometheus(spec, key, asked, traces)), _unit(given)
+        outcomes = asyncio.run(replay_prometheus(spec, key, asked, traces))
+    unit = _unit(given)
     drawing.replayed(plot, traces, outcomes, sentence(outcomes, unit), spec.risk)
     emit(document(outcomes, unit)) if output == JSON else _tell(outcomes, unit)
 
@@ -84,11 +86,13 @@ def _checked(given: dict[str, Any]) -> None:
         raise click.UsageError(
             f"--{'from' if name == 'begin' else 'to' if name == 'end' else name} is for --prometheus."
         )
+    if not given["aa"] and (name := next((n for n in ("episode", "seed") if given[n] is not None), "")):
+        raise click.UsageError(f"--{name} is for --aa.")
 
 
 def _unit(given: dict[str, Any]) -> str:
     if not given["aa"]:
-        return "releases"
+        return "releases" if given["prometheus"] else "episodes"
     return "half hours" if given["episode"] == HALF_HOUR else f"times {show_duration(given['episode'])}"
 
 

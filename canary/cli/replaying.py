@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from canary.adapters.prometheus import Access, Prometheus
-from canary.backtest.episodes import Episodes, Halves, Periods, Releases, with_before
+from canary.backtest.episodes import Episodes, Halves, Periods, Releases, periods, with_before
 from canary.backtest.past import Past, Period
 from canary.backtest.recording import Row, bounds, render
 from canary.backtest.replay import Outcome, Tell, Trial, ticks
@@ -65,13 +65,14 @@ class Trials:
         self._trial = None
 
 
-def replay_file(spec: CanarySpec, file: Path, seed: int | None, tell: Tell | None) -> list[Outcome]:
-    """Replay a recording. Raises CanaryError that names the line which is none."""
+def replay_file(spec: CanarySpec, file: Path, seed: int | None, length: timedelta, tell: Tell | None) -> list[Outcome]:
+    """Replay a recording, with a seed cut into periods. Raises CanaryError that names the line which is none."""
     episodes = load(file)
     trials = Trials(spec, bounds(row for rows in episodes.values() for row in rows), seed, tell)
     for rows in episodes.values():
-        for _, tick in ticks(rows):
-            trials.see(tick)
+        for trial in [rows] if seed is None else periods(rows, length, spec.interval):
+            for _, tick in ticks(trial):
+                trials.see(tick)
     return trials.outcomes()
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from canary.backtest.episodes import Halves, Periods, Releases
+from canary.backtest.episodes import Halves, Periods, Releases, periods
 from canary.backtest.past import Counted, Interval, Origin, Period
 from canary.backtest.recording import Row
 from canary.core.counts import Version
@@ -12,6 +12,7 @@ from canary.errors import CanaryError
 from tests.backtest.recorded import a_row
 
 BEGIN = 1_772_006_400.0  # 2026-02-25T08:00:00Z
+TICK = timedelta(seconds=10)
 HOUR = Period(begin=BEGIN, end=BEGIN + 3600)
 
 
@@ -148,3 +149,17 @@ def test_one_pod_alone_is_stable() -> None:
 def test_pods_without_names_cannot_be_split() -> None:
     with pytest.raises(CanaryError, match="A/A needs the names of stable's pods"):
         Halves(1).split([a_row("stable", pod="")])
+
+
+def test_a_recorded_episode_is_cut_like_a_past_each_period_with_the_half_hour_before() -> None:
+    rows = [a_row("stable", 10.0 * n) for n in range(-2, 6)]
+    cut = [[(row.episode, row.t) for row in trial] for trial in periods(rows, 2 * TICK, TICK)]
+    assert [{name for name, _ in trial} for trial in cut] == [{"e1 from 0 s"}, {"e1 from 20 s"}]
+    assert [[t for _, t in trial] for trial in cut] == [[-20, -10, 0, 10, 20], [-40, -30, -20, -10, 0, 10, 20]]
+
+
+@pytest.mark.parametrize("first", [10.0, BEGIN])
+def test_a_recorded_episode_shorter_than_a_period_is_one_whenever_its_times_begin(first: float) -> None:
+    rows = [a_row("stable", first), a_row("stable", first + 10)]
+    assert [[row.t for row in trial] for trial in periods(rows, 10 * TICK, TICK)] == [[10.0, 20.0]]
+    assert [row.episode for (row, _) in periods(rows, 10 * TICK, TICK)] == ["e1"]

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from canary.backtest.recording import Row, parse, render
 from canary.cli import main
-from tests.backtest.recorded import a_line, traffic
+from tests.backtest.recorded import a_line, a_row, traffic
 from tests.canaries import a_canary
 
 
@@ -109,3 +109,17 @@ def test_the_line_of_the_documentation_can_be_read() -> None:
     text = (Path(__file__).parents[2] / "docs" / "backtest.md").read_text()
     (line,) = re.findall(r"```json\n(.*)\n```", text)
     assert parse(line).route == "POST /api/task"
+
+
+def test_stable_is_compared_with_itself_in_trials_of_the_length_asked_for(tmp_path: Path) -> None:
+    rows = [a_row("stable", 10.0 * n, pod=pod) for n in range(1, 181) for pod in ("a", "b")]
+    past = str(recorded(tmp_path, [render(row) for row in rows]))
+    short = replayed(tmp_path, "--recording", past, "--aa", "--episode", "10m")
+    assert short.stdout.splitlines()[-1].startswith("in 3 times 10m: 0 rollbacks, PASS")
+    assert replayed(tmp_path, "--recording", past, "--aa").stdout.splitlines()[-1].startswith("in 1 half hour: 0")
+
+
+@pytest.mark.parametrize("option", ["--episode=10m", "--seed=0"])
+def test_what_is_for_comparing_stable_with_itself_is_refused_without(tmp_path: Path, option: str) -> None:
+    result = replayed(tmp_path, "--recording", str(recorded(tmp_path, episodes(0.001)[:2])), option)
+    assert (result.exit_code, f"{option.partition('=')[0]} is for --aa" in result.stderr) == (2, True)
