@@ -16,7 +16,7 @@ from canary.errors import InvalidSpec, Problem
 
 FIELDS: Final = ("episode", "t", "side", "route", "pod", "requests", "failures", "over", "clientErrors")
 WANTED: Final = "one of: " + ", ".join(FIELDS)
-COUNT: Final = "a count of at least 0"
+COUNT: Final = f"a count of at least 0, below {MOST:.0f}"
 SIDES: Final = {str(side): side for side in Version}
 
 Over: TypeAlias = tuple[tuple[float, float], ...]

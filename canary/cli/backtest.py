@@ -82,12 +82,21 @@ def _checked(given: dict[str, Any]) -> None:
         raise click.UsageError("Give either --recording or --prometheus.")
     if given["prometheus"] and given["begin"] is None:
         raise click.UsageError("With --prometheus, say --from when.")
+    if _reversed(given["begin"], given["end"]):
+        raise click.UsageError("--from must be before --to.")
     if given["recording"] is not None and (name := next((n for n in ("begin", "end", "record") if given[n]), "")):
         raise click.UsageError(
             f"--{'from' if name == 'begin' else 'to' if name == 'end' else name} is for --prometheus."
         )
     if not given["aa"] and (name := next((n for n in ("episode", "seed") if given[n] is not None), "")):
         raise click.UsageError(f"--{name} is for --aa.")
+
+
+def _reversed(begin: float | timedelta | None, end: float | timedelta | None) -> bool:
+    """Tell whether a time is empty, as far as no clock is needed for that: how long ago counts backwards."""
+    if isinstance(begin, timedelta) and isinstance(end, timedelta):
+        return begin <= end
+    return isinstance(begin, float) and isinstance(end, float) and begin >= end
 
 
 def _unit(given: dict[str, Any]) -> str:

@@ -44,6 +44,9 @@ def test_an_episode_may_be_a_number() -> None:
         pytest.param(a_line(side="green"), "side: 'green' is not stable or canary", id="a third side"),
         pytest.param(a_line(side=["canary"]), "side: ['canary'] is not stable or canary", id="a list of sides"),
         pytest.param(a_line(route=3), "route: 3 is not a text", id="a route that is a number"),
+        pytest.param(
+            a_line(requests=1e30), "a count of at least 0, below 9007199254740992", id="more than can be counted"
+        ),
         pytest.param(a_line(requests=-1), "requests: -1.0 is not a count of at least 0", id="less than nothing"),
         pytest.param(a_line(requests=None), "requests: None is not a count", id="no requests"),
         pytest.param(a_line(requests=math.inf), "requests: inf is not a count", id="endless requests"),

@@ -123,3 +123,13 @@ def test_stable_is_compared_with_itself_in_trials_of_the_length_asked_for(tmp_pa
 def test_what_is_for_comparing_stable_with_itself_is_refused_without(tmp_path: Path, option: str) -> None:
     result = replayed(tmp_path, "--recording", str(recorded(tmp_path, episodes(0.001)[:2])), option)
     assert (result.exit_code, f"{option.partition('=')[0]} is for --aa" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [("1h", "2h"), ("1h", "1h"), ("2026-11-24T10:00:00Z", "2026-11-24T09:00:00Z")]
+)
+def test_a_time_that_ends_before_it_begins_is_refused_before_anything_is_asked(
+    tmp_path: Path, begin: str, end: str
+) -> None:
+    result = replayed(tmp_path, "--prometheus", "http://127.0.0.1:9", "--from", begin, "--to", end)
+    assert (result.exit_code, "--from must be before --to." in result.stderr) == (2, True)
