@@ -80,7 +80,7 @@ def ready(file: Path | None) -> None:
     if file.suffix not in SUFFIXES:
         raise CanaryError(str(Problem("--plot", file.name, "a file that ends in " + " or ".join(SUFFIXES))))
     if find_spec("matplotlib") is None:
-        raise CanaryError("--plot needs matplotlib, which comes with an extra: pip install 'linkerd-canary[plot]'")
+        raise CanaryError("--plot needs matplotlib, which comes with an extra: from a clone, pip install '.[plot]'")
 
 
 def save(draw: "Callable[[Figure], None]", file: Path, size: tuple[float, float] = (8.0, 6.0)) -> None:

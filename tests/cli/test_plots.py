@@ -83,7 +83,7 @@ def test_without_the_extra_one_error_names_it(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("canary.cli.plots.find_spec", lambda _: None)
     result = run(tmp_path, "simulate", "--plot", str(tmp_path / "a.svg"))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "linkerd-canary[plot]" in result.stderr
+    assert "pip install '.[plot]'" in result.stderr
 
 
 def test_without_a_plot_the_extra_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
