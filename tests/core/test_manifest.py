@@ -14,12 +14,14 @@ from canary.core.manifest import as_object, last_valid, parse_spec, placeholder,
 from canary.core.spec import (
     Approval,
     CanarySpec,
+    ClientErrors,
     Inconclusive,
     Latency,
     OnShare,
     OnUnanswered,
     Place,
     PromotionMode,
+    Query,
     Risk,
     RouteKind,
     ScalingMode,
@@ -75,6 +77,9 @@ def test_everything_said_is_read() -> None:
                 "latency": {"p99": "500ms"},
                 "unanswered": "Hold",
                 "trafficShare": "Watch",
+                "clientErrors": "Gate",
+                "warmup": "2m",
+                "queries": [{"name": "depth", "query": "max(depth)", "max": 9, "for": "1m"}],
                 "routes": [{"name": "POST /api/task", "latency": {"p99": "300ms"}}],
                 "webhooks": [a_webhook(type="confirm-start", url="https://[::1]:8443/ok?a=b", timeout="3s")],
             },
@@ -92,11 +97,15 @@ def test_everything_said_is_read() -> None:
     assert spec.steps == (1, 1000)
     assert spec.step_timeout == timedelta(minutes=90)
     assert (spec.on_inconclusive, spec.unanswered) == (Inconclusive.HOLD, OnUnanswered.HOLD)
-    assert spec.traffic_share is OnShare.WATCH
+    assert (spec.traffic_share, spec.warmup) == (OnShare.WATCH, timedelta(minutes=2))
+    assert spec.queries == (
+        Query(name="depth", promql="max(depth)", least=None, most=9.0, lasting=timedelta(minutes=1)),
+    )
     assert spec.places == (
         Place(
             success_rate=SuccessRate(p0=0.1, p_bad=0.15, delta=0.0),
             latency=Latency(limit=timedelta(milliseconds=500)),
+            client_errors=ClientErrors.GATE,
         ),
         Place(route="POST /api/task", latency=Latency(limit=timedelta(milliseconds=300))),
     )
@@ -257,7 +266,9 @@ JSON = st.recursive(
 KNOWN = st.sampled_from([field.name for field in dataclasses.fields(CanarySpec)]).map(camel) | st.sampled_from(
     ["gates", "route", "evidence"]
 )
-GATE_FIELDS = st.sampled_from(["successRate", "latency", "unanswered", "routes", "webhooks"])
+GATE_FIELDS = st.sampled_from(
+    ["successRate", "latency", "unanswered", "routes", "webhooks", "clientErrors", "warmup", "trafficShare", "queries"]
+)
 PLACE_FIELDS = st.sampled_from(["name", "successRate", "latency", "min", "passBelow", "p99", "url", "type", "mode"])
 NESTED = st.dictionaries(
     GATE_FIELDS | PLACE_FIELDS,
