@@ -241,8 +241,9 @@ def _row(kind: str, runs: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
 def _spread(runs: Sequence[Mapping[str, object]], name: str, unit: str = "") -> str:
     """Word the median, with the least and the most."""
     values = sorted(float(str(run[name])) for run in runs)
-    middle, least, most = (f"{value:.0f}{unit}" for value in (statistics.median(values), values[0], values[-1]))
-    return f"{middle} ({least} to {most})"
+    median, whole = statistics.median(values), all(value.is_integer() for value in values)
+    middle = f"{median:.1f}".removesuffix(".0") if whole else f"{median:.0f}"
+    return f"{middle}{unit} ({values[0]:.0f}{unit} to {values[-1]:.0f}{unit})"
 
 
 def main() -> int:
