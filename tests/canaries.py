@@ -300,7 +300,11 @@ BAD = [
         "from 0pp to 50pp",
         id="points above 50",
     ),
-    pytest.param(with_gates(latency={}), "spec.gates.latency.p99", "None is not a duration", id="no p99"),
+    pytest.param(with_gates(latency={"failures": "Slow"}), "spec.gates.latency", "a p99 or a slowdown", id="no p99"),
+    pytest.param(a_canary(ramp={"budget": "many"}), "spec.ramp.budget", "from 1 to 1000000: how", id="no number"),
+    pytest.param(
+        with_gates(latency={"slowdown": "abc"}), "spec.gates.latency.slowdown", "from 1 to 10: how", id="no factor"
+    ),
     pytest.param(with_gates(latency={"p99": "0ms"}), "spec.gates.latency.p99", "of at least 1ms", id="p99 of nothing"),
     pytest.param(
         with_gates(latency={"p99": "51s"}), "spec.gates.latency.p99", 'at most "50s"', id="p99 past the buckets"
@@ -314,7 +318,9 @@ BAD = [
     pytest.param(
         with_gates(latency={"slowdown": 0.5}), "spec.gates.latency.slowdown", "a number from 1 to 10", id="a speed-up"
     ),
-    pytest.param(with_gates(latency={"slowdown": 11}), "spec.gates.latency.slowdown", "at most 10", id="far too slow"),
+    pytest.param(
+        with_gates(latency={"slowdown": 11}), "spec.gates.latency.slowdown", "from 1 to 10", id="far too slow"
+    ),
     pytest.param(
         with_gates(routes=[a_route(str(i), latency={"slowdown": 2}) for i in range(22)]),
         "spec.gates.routes",

@@ -85,7 +85,7 @@ def read(files: Sequence[Path]) -> tuple[list[Document], list[Fault]]:
                 documents += _objects(str(file), number, parsed, faults)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "not UTF-8"
-            faults.append(_unreadable(file, 0, reason, "a file that can be read"))
+            faults.append(_unreadable(file, 0, file.name, f"a file that can be read: {reason}"))
         except yaml.YAMLError as error:
             faults.append(_unreadable(file, number + 1, _where(error), "YAML"))
         except (ValueError, RecursionError) as error:  # a thirteenth month, thousands of digits or of brackets

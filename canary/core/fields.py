@@ -118,21 +118,22 @@ class Fields:
             self.refuse(key, "true or false")
         return value is True
 
-    def count(self, key: str) -> int | None:
-        """Read a whole number from 0 on, or nothing."""
+    def count(self, key: str, *, least: int = 0, most: int = MOST, what: str = "") -> int | None:
+        """Read a whole number in a range, or nothing."""
         value = self._take(key)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST):
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
             return value
-        self.refuse(key, f"a whole number from 0 to {MOST}")
+        self.refuse(key, f"a whole number from {least} to {most}{what}")
         return None
 
-    def number(self, key: str, default: float, *, most: float) -> float:
-        """Read a number above 0."""
+    def number(self, key: str, default: float, *, most: float, least: float = 0.0, what: str = "") -> float:
+        """Read a number above 0, or of at least `least`."""
         value = self._take(key)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
-            self.refuse(key, f"a number above 0, at most {most:g}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value <= most and value >= least):
+            bounds = f"from {least:g} to {most:g}" if least else f"above 0, at most {most:g}"
+            self.refuse(key, f"a number {bounds}{what}")
             return default
         return float(value)
 

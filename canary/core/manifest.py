@@ -231,14 +231,15 @@ def _success_rate(fields: Fields) -> SuccessRate:
 def _latency(fields: Fields) -> Latency | Slowdown:
     failures = fields.choice("failures", FailedResponses.EXCLUDE)
     if fields.has("slowdown"):
-        factor = fields.number("slowdown", 1.0, most=MOST_SLOWDOWN)
-        if factor < 1:
-            fields.refuse("slowdown", f"a number from 1 to {MOST_SLOWDOWN:g}: how many times as late as stable")
+        what = ": how many times as late as stable"
+        factor = fields.number("slowdown", 1.0, least=1.0, most=MOST_SLOWDOWN, what=what)
         if fields.has("p99"):
             fields.refuse("", "a latency with either p99 or slowdown")
         fields.finish()
-        return Slowdown(factor=max(1.0, factor), failures=failures)
-    limit = fields.duration("p99", None, least=timedelta(milliseconds=1))
+        return Slowdown(factor=factor, failures=failures)
+    if not fields.has("p99"):
+        fields.refuse("", "a latency with a p99 or a slowdown")
+    limit = fields.duration("p99", "1s", least=timedelta(milliseconds=1))
     if limit > SLOWEST:
         fields.refuse("p99", 'a time of at most "50s", the greatest bucket bound of the proxy')
     fields.finish()

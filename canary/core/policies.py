@@ -33,11 +33,9 @@ def ramp(spec: Fields) -> Ramp | None:
     if not spec.has("ramp"):
         return None
     fields = spec.section("ramp")
-    budget = fields.count("budget") if fields.has("budget") else 100
-    if budget is not None and not 0 < budget <= MOST_BUDGET:
-        fields.refuse("budget", f"a whole number from 1 to {MOST_BUDGET}: how many requests may fail")
+    budget = fields.count("budget", least=1, most=MOST_BUDGET, what=": how many requests may fail")
     fields.finish()
-    return Ramp(budget=budget or 1)
+    return Ramp(budget=100 if budget is None else budget)
 
 
 def threshold(fields: Fields, interval: timedelta) -> Threshold | None:
@@ -46,10 +44,7 @@ def threshold(fields: Fields, interval: timedelta) -> Threshold | None:
     counts = {"failures": (3, MOST_FAILURES), "minRequests": (100, MOST_REQUESTS)}
     found = {}
     for key, (default, most) in counts.items():
-        value = fields.count(key) if fields.has(key) else default
-        if value is not None and not 0 < value <= most:
-            fields.refuse(key, f"a whole number from 1 to {most}")
-        found[key] = value or 1
+        found[key] = fields.count(key, least=1, most=most) or default
     window = fields.duration("window", None, least=interval) if fields.has("window") else None
     for key in (*counts, "window"):
         if fields.has(key) and not chosen:

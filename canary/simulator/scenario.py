@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from canary.core.counts import Version
-from canary.core.fields import Fields
+from canary.core.fields import Fields, repeats
 from canary.errors import InvalidSpec
 
 MOST_TRAFFIC: Final = 100_000.0  # requests per second
@@ -123,18 +123,20 @@ def parse_scenario(document: Mapping[str, object]) -> Scenario:
         stable=stable,
         canary=_release(top.section("canary"), stable.failure),
         troubles=tuple(_trouble(row) for row in top.sections("troubles")),
-        clusters=max(1, top.count("clusters") or 1),
-        unsteady=top.percent("unsteady", "0%", least=0.0, most=10.0),
+        clusters=top.count("clusters", least=1) or 1,
+        unsteady=_share(top, "unsteady"),
         drift=_share(top, "drift"),
         missed=_share(top, "missed"),
         scrape=top.duration("scrape", "10s", least=timedelta(seconds=1)),
         routes=tuple(_route(row) for row in top.sections("routes")),
         losses=tuple(_loss(row) for row in top.sections("losses")),
         day=_day(top.section("day")) if top.has("day") else None,
-        retries=_retries(top),
+        retries=top.count("retries", most=MOST_RETRIES) or 0,
     )
     top.finish()
-    if sum(route.share for route in scenario.routes) > 1 + 1e-9:
+    if repeats(route.name for route in scenario.routes):
+        top.refuse("routes", "a list of routes that names each once")
+    elif sum(route.share for route in scenario.routes) > 1 + 1e-9:
         top.refuse("routes", "a list of routes whose shares add up to at most 100%")
     if top.problems:
         raise InvalidSpec(top.problems)
@@ -180,13 +182,6 @@ def _day(fields: Fields) -> Day:
     day = Day(swing=fields.percent("swing", "50%", least=0.0, most=1.0), period=period)
     fields.finish()
     return day
-
-
-def _retries(top: Fields) -> int:
-    retries = top.count("retries") or 0
-    if retries > MOST_RETRIES:
-        top.refuse("retries", f"a whole number from 0 to {MOST_RETRIES}")
-    return min(retries, MOST_RETRIES)
 
 
 def _trouble(fields: Fields) -> Trouble:

@@ -174,8 +174,8 @@ def test_all_files_are_told_together(tmp_path: Path) -> None:
     assert lines[0].startswith("bad.yaml, document 1: ")
     assert "line 2 column 1" in lines[0]
     assert lines[1:3] == [
-        "none.yaml: 'No such file or directory' is not a file that can be read",
-        "odd.yaml: 'not UTF-8' is not a file that can be read",
+        "none.yaml: 'none.yaml' is not a file that can be read: No such file or directory",
+        "odd.yaml: 'odd.yaml' is not a file that can be read: not UTF-8",
     ]
     assert lines[3].startswith("good.yaml, document 2, Canary web: spec.bake: 'soon' is not a duration")
     assert lines[4] == "1 Canary in 4 files: 4 problems"

@@ -84,9 +84,25 @@ def test_a_release_fails_as_stable_does_unless_it_says_otherwise() -> None:
         pytest.param({"routes": [{"share": "10%"}]}, "routes[0].name", id="a route without a name"),
         pytest.param({"routes": [{"name": "a", "share": "60%"}, {"name": "b", "share": "60%"}]}, "routes", id="120 %"),
         pytest.param({"scrape": "10ms"}, "scrape", id="too quick"),
+        pytest.param({"routes": [{"name": "a", "share": "40%"}] * 2}, "routes", id="a route twice"),
+        pytest.param({"clusters": 0}, "clusters", id="groups of none"),
     ],
 )
 def test_what_is_wrong_is_named(document: dict[str, object], field: str) -> None:
     with pytest.raises(InvalidSpec) as refused:
         parse_scenario(document)
     assert [problem.field for problem in refused.value.problems] == [field]
+
+
+@pytest.mark.parametrize(
+    ("document", "allowed"),
+    [
+        ({"unsteady": "150%"}, "from 0% to 100%"),
+        ({"retries": 2.5}, "a whole number from 0 to 10"),
+        ({"retries": 1000}, "a whole number from 0 to 10"),
+    ],
+)
+def test_what_is_allowed_is_what_is_taken(document: dict[str, object], allowed: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        parse_scenario(document)
+    assert refused.value.problems[0].allowed.endswith(allowed)
