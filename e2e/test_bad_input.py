@@ -104,9 +104,12 @@ class Yard:
         return shown
 
     async def condition(self, name: str, kind: str = "Ready", namespace: str = YARD) -> Json:
+        conditions = (await self.status(name, namespace)).get("conditions")
+        return next((c for c in cast("list[Json]", conditions or []) if c["type"] == kind), {})
+
+    async def status(self, name: str, namespace: str = YARD) -> Json:
         obj = await self.api.get(f"/apis/canary.dev/v1alpha1/namespaces/{namespace}/canaries/{name}")
-        status = cast("Json", obj.get("status") or {})
-        return next((c for c in cast("list[Json]", status.get("conditions") or []) if c["type"] == kind), {})
+        return cast("Json", obj.get("status") or {})
 
     async def settled(self) -> None:
         """Wait until the Deployment controller has looked at all Deployments."""
@@ -292,9 +295,9 @@ async def blind(yard: Yard, row: Bad, home: Path) -> Outcomes:
         place = f"/apis/apps/v1/namespaces/{row.name}/deployments"
 
         async def adopted() -> bool:
-            ready = await yard.condition(seed.APEX, namespace=row.name)
+            status = await yard.status(seed.APEX, row.name)
             stable = cast("Json", (await yard.api.get(f"{place}/{seed.STABLE}")).get("status") or {})
-            return ready.get("reason") == "Ready" and stable.get("availableReplicas") == 2
+            return bool(status.get("promoted")) and stable.get("availableReplicas") == 2
 
         await until(adopted, f"{row.name} to be adopted")
         deployment = await yard.api.get(f"{place}/{seed.CANARY}")
