@@ -97,7 +97,7 @@ class Ticks:
         self._cut |= {(place, bound) for counts in parts for _, place, bound in counts.fast}
 
     def demand(self, seconds: float) -> dict[str, Demand]:
-        """Give what each gate saw in so many seconds, as far as it had requests."""
+        """Give what each gate saw in so many seconds, as far as it had requests: of stable's, enough to choose by."""
         return {
             gate.name: Demand(
                 rps=lately.served / seconds,
@@ -106,7 +106,7 @@ class Ticks:
                 seconds=seconds,
             )
             for gate, lately in self._seen.items()
-            if lately.requests > 0 and self._was_cut(gate)
+            if lately.requests > 0 and (gate.beside is None or lately.requests >= ENOUGH) and self._was_cut(gate)
         }
 
     def _was_cut(self, gate: Gate) -> bool:
@@ -130,7 +130,7 @@ def recalled(spec: CanarySpec, bounds: tuple[float, ...], found: Mapping[str, De
     tails: dict[str, dict[float, float]] = {}
     for gate in candidates(spec, bounds):
         demand = found.get(gate.name)
-        if gate.beside is not None and demand is not None and demand.rps * demand.seconds >= ENOUGH:
+        if gate.beside is not None and demand is not None:
             tails.setdefault(gate.place, {})[gate.beside] = demand.failure
     edges: list[Edge] = []
     for gate in filter(unmeasured, gates(spec, bounds)):

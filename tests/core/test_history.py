@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.core.counters import Series
+from canary.core.counts import Counts, Version, What
 from canary.core.demand import Demand
-from canary.core.edges import choose
+from canary.core.edges import ENOUGH, choose
 from canary.core.eprocess import FLOOR
 from canary.core.gates import gates
-from canary.core.history import CEILING, Past, armed_gates, candidates, correlation, recalled
+from canary.core.history import CEILING, Past, Ticks, armed_gates, candidates, correlation, recalled
 from canary.core.intake import scope_for
 from canary.core.manifest import parse_spec
 from canary.core.questions import History
@@ -142,12 +143,20 @@ class TestWhereASlowdownIsMeasured:
             assert (demand.rps, demand.failure) == pytest.approx((10, 0.05))
             assert demand.icc == CEILING
 
-    def test_is_not_chosen_by_a_few_answers(self) -> None:
+    def test_is_not_chosen_where_nothing_was_answered(self) -> None:
         found = self.told(0)
         assert (found.edges, dict(found.demand)) == ((), {})
-        few = replace(Demand(rps=0.05, failure=0.5), seconds=60.0)
-        names = [gate.name for gate in candidates(self.SPEC, BOUNDS)]
-        assert recalled(self.SPEC, BOUNDS, dict.fromkeys(names, few)) == History(demand={JUDGED: few})
+
+    @pytest.mark.parametrize(("answers", "chosen"), [(ENOUGH - 1, False), (ENOUGH, True)])
+    def test_is_chosen_by_enough_answers_of_stable_however_many_a_release_gave(
+        self, answers: float, chosen: bool
+    ) -> None:
+        ticks, counts = Ticks(candidates(self.SPEC, BOUNDS)), Counts()
+        for version, timed in ((Version.STABLE, answers), (Version.CANARY, 10_000.0)):
+            counts.sums[version, "", What.TIMED] = timed
+            counts.fast |= {(version, "", bound): timed / 2 for bound in BOUNDS}
+        ticks.add([counts])
+        assert bool(recalled(self.SPEC, BOUNDS, ticks.demand(60.0)).edges) == chosen
 
 
 def test_a_rollout_counts_by_what_was_learned_when_it_began() -> None:
