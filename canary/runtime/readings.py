@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import TypeAlias
 
@@ -64,7 +65,7 @@ class Readings:
         self._metrics, self._clock, self._queried = metrics, clock, queried
         self._window = LOOKBACK * scrape
         self._batch: _Batch | None = None
-        self._histories: dict[ReadHistory, tuple[float, asyncio.Task[History]]] = {}  # and since when
+        self._histories: dict[ReadHistory, tuple[float, asyncio.Task[History]]] = {}  # and when it ended
         self._looking_back = asyncio.Lock()  # one after the other
         self._aside = asyncio.Semaphore(ASIDE)
         self._offset = 0.0
@@ -95,19 +96,21 @@ class Readings:
         """
         now = self._clock.monotonic()
         self._histories = {
-            asked: (begun, task)
-            for asked, (begun, task) in self._histories.items()
-            if not task.done() or now < begun + STANDS
+            asked: (ended, task) for asked, (ended, task) in self._histories.items() if now < ended + STANDS
         }
         if question not in self._histories:
             reading = asyncio.create_task(self._history(question))
             reading.add_done_callback(_noted)
-            self._histories[question] = (now, reading)
+            reading.add_done_callback(partial(self._note_end, question))
+            self._histories[question] = (math.inf, reading)
         _, reading = self._histories[question]
         done, _ = await asyncio.wait([reading], timeout=patience)
         if not done:
             raise MetricsUnreachable(f"the past {question.window} is still being read after {patience:g} s")
         return reading.result()
+
+    def _note_end(self, question: ReadHistory, reading: asyncio.Task[History]) -> None:
+        self._histories[question] = (self._clock.monotonic(), reading)
 
     async def bounds(self, question: FindBounds) -> Bounds:
         """Find the bucket bounds that exist, in milliseconds."""

@@ -274,6 +274,17 @@ class TestHistory:
         await pass_time(STANDS + 1)
         assert await readings.history(a_history()) == History(demand={})
 
+    async def test_a_look_that_took_longer_than_it_stands_is_told_to_the_next_tick(
+        self, readings: Readings, prometheus: Prometheus
+    ) -> None:
+        prometheus.pause = STANDS / 4
+        with pytest.raises(MetricsUnreachable, match="still being read"):
+            await readings.history(a_history())
+        await pass_time(2 * STANDS)
+        asked = len(prometheus.asked)
+        assert await readings.history(a_history()) == History(demand={})
+        assert len(prometheus.asked) == asked == 2 * math.ceil(181 / PIECE)
+
     async def test_what_nobody_came_for_is_dropped(self, readings: Readings, prometheus: Prometheus) -> None:
         prometheus.pause = GLANCE
         with pytest.raises(MetricsUnreachable, match="still being read"):
