@@ -6,6 +6,7 @@ these look at the cluster.
 
 from math import ceil
 
+from canary.core.formats import show_weight
 from canary.core.snapshot import Workload
 from canary.core.spec import FULL, Weight
 
@@ -40,7 +41,7 @@ def stable_trouble(stable: Workload | None) -> str:
     return ""
 
 
-def canary_trouble(canary: Workload | None, revision: str, least: int) -> str:
+def canary_trouble(canary: Workload | None, revision: str, least: int, weight: Weight) -> str:
     """Say why the canary cannot take a weight that wants `least` pods, or nothing."""
     if canary is None:
         return "the canary Deployment does not exist"
@@ -49,11 +50,16 @@ def canary_trouble(canary: Workload | None, revision: str, least: int) -> str:
     if serving < least:
         unmeshed = f", {ready - serving} more are ready but not meshed" if ready > serving else ""
         more = unmeshed + crashes(canary, revision)
-        return f"{serving} of the {least} canary pods that this weight wants are ready{more}"
+        return pods(serving, least, weight) + more
     kept = canary.paused and not canary.revision  # with another template, which its pods do not get
     if not canary.settled and not kept:
         return f"the canary Deployment is rolling out ({serving} of {canary.desired} pods ready)"
     return ""
+
+
+def pods(serving: int, wanted: int, weight: Weight) -> str:
+    """Count the canary pods beside those that a weight wants; there may be more."""
+    return f"canary pods ready: {serving}, wanted for {show_weight(weight)}: {wanted}"
 
 
 def crashes(canary: Workload | None, revision: str) -> str:

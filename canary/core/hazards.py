@@ -70,8 +70,7 @@ def follow_pods(facts: Facts) -> Turn:
     rollout = replace(facts.rollout, lost=True)
     status = at_weight(replace(facts.status, rollout=rollout), weight)
     counts = facts.cut_off or (
-        f"{facts.serving} of the {rollout.needed} canary pods that {show_weight(facts.rollout.level)} wants are ready"
-        f"{guards.crashes(facts.seen.canary, rollout.revision)}"
+        guards.pods(facts.serving, rollout.needed, rollout.level) + guards.crashes(facts.seen.canary, rollout.revision)
     )
     if weight < before:
         message = f"Weight {show_weight(before)} is withdrawn to {show_weight(weight)}: {counts}."

@@ -52,7 +52,7 @@ from canary.core.obstacles import (
 from canary.core.pacing import least, number, pace
 from canary.core.ripeness import baked, ripe, step_due, target
 from canary.core.rules import Happening, Rule, Turn, always, archive, at_weight, fail, insist, stay, withdraw
-from canary.core.spec import FULL, Approval, Inconclusive, PromotionMode, WebhookKind
+from canary.core.spec import FULL, Approval, Inconclusive, PromotionMode, WebhookKind, Weight
 from canary.core.starting import begun, startable
 from canary.core.status import Outcome, Phase, Reason
 from canary.core.wording import evidence_line, waits_for
@@ -94,7 +94,7 @@ def end_step(facts: Facts) -> Turn:
     within = f"within {show_duration(facts.spec.step_timeout)} at {show_weight(facts.status.weight)}"
     if blind(facts):
         return _end_unseen(facts, within)
-    trouble = facts.cut_off or guards.canary_trouble(facts.seen.canary, facts.rollout.revision, _least(facts))
+    trouble = facts.cut_off or guards.canary_trouble(facts.seen.canary, facts.rollout.revision, *_least(facts))
     if not trouble and ripe(facts):  # the evidence did decide
         trouble = _trouble_ahead(facts)
     if trouble or (facts.rollout.lost and facts.rollout.dwelt < facts.spec.dwell):
@@ -146,12 +146,13 @@ def _go_on_overdue(facts: Facts, within: str) -> Turn:
     return promote(facts) if baking else step_up(facts)
 
 
-def _least(facts: Facts) -> int:
-    """Count the pods that the present step, or the first one, wants."""
+def _least(facts: Facts) -> tuple[int, Weight]:
+    """Count the pods that the present step, or the first one, wants, and give its weight."""
     rollout, stable = facts.rollout, facts.seen.stable
     if rollout.step >= 0 or stable is None:
-        return max(1, rollout.needed)
-    return max(1, guards.needed(stable.desired, least(facts)))
+        return max(1, rollout.needed), rollout.level
+    weight = least(facts)
+    return max(1, guards.needed(stable.desired, weight)), weight
 
 
 def canary_not_ready(facts: Facts) -> bool:
@@ -163,8 +164,9 @@ def canary_not_ready(facts: Facts) -> bool:
 
 def _trouble_ahead(facts: Facts) -> str:
     stable = facts.seen.stable
-    least = max(1, guards.needed(stable.desired if stable is not None else 1, target(facts)))
-    return facts.cut_off or guards.canary_trouble(facts.seen.canary, facts.rollout.revision, least)
+    weight = target(facts)
+    pods = max(1, guards.needed(stable.desired if stable is not None else 1, weight))
+    return facts.cut_off or guards.canary_trouble(facts.seen.canary, facts.rollout.revision, pods, weight)
 
 
 def hold_canary(facts: Facts) -> Turn:

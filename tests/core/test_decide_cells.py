@@ -345,7 +345,7 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
             weight=0,
             reason=Reason.CAPACITY_WITHDRAWN,
             effects=(SetWeights,),
-            says="Weight 100m is withdrawn to 0m: 0 of the 2 canary pods",
+            says="Weight 100m is withdrawn to 0m: canary pods ready: 0, wanted for 100m: 2",
         ),
         Happening.CANARY_NOT_READY: Cell(
             seen=replace(a_snapshot(), canary=canary(settled=False)),
@@ -409,14 +409,14 @@ CELLS: Mapping[Phase, Mapping[Happening, Cell]] = {
             weight=750,
             reason=Reason.CAPACITY_WITHDRAWN,
             effects=(SetWeights,),
-            says="Weight 1000m is withdrawn to 750m: 3 of the 4 canary pods",
+            says="Weight 1000m is withdrawn to 750m: canary pods ready: 3, wanted for 1000m: 4",
         ),
         Happening.CANARY_NOT_READY: Cell(
             seen=replace(at_rest(BAKING), canary=canary(ready=3), stable=stable(ready=0)),
             phase=BAKING,
             weight=1000,
             reason=Reason.CANARY_NOT_READY,
-            says="3 of the 4 canary pods",
+            says="canary pods ready: 3, wanted for 1000m: 4",
         ),
         Happening.APPROVAL: Cell(
             seen=a_snapshot(a_status(BAKING, 1000, baked=5 * MINUTE), spec={"promotion": {"approval": "Manual"}}),

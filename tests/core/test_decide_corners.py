@@ -55,7 +55,7 @@ def test_only_an_active_phase_has_a_rollout() -> None:
 
 def test_a_workload_that_is_not_there_is_in_trouble() -> None:
     assert "does not exist" in stable_trouble(None)
-    assert "does not exist" in canary_trouble(None, "c2", 1)
+    assert "does not exist" in canary_trouble(None, "c2", 1, 100)
     assert not stable_carries(facts(a_snapshot(a_status(Phase.PROMOTING, 1000), stable=None)))
     assert hold_not_ours(facts(a_snapshot(split=None))).status.reason is Reason.NOT_OURS
 

@@ -30,12 +30,12 @@ def test_a_withdrawal_counts_the_crashes() -> None:
     seen = a_snapshot(a_status(Phase.PROGRESSING, 500), canary=canary(pods=CRASHING, settled=False))
     status = tick(seen).status
     assert (status.reason, status.weight) == (Reason.CAPACITY_WITHDRAWN, 250)
-    assert "1 of the 2 canary pods that 500m wants are ready, with 12 restarts of their containers" in status.message
+    assert "canary pods ready: 1, wanted for 500m: 2, with 12 restarts of their containers" in status.message
 
 
 def test_a_rollback_for_missing_pods_counts_the_crashes() -> None:
-    trouble = guards.canary_trouble(canary(pods=CRASHING), "c2", 2)
-    assert trouble == ("1 of the 2 canary pods that this weight wants are ready, with 12 restarts of their containers")
+    trouble = guards.canary_trouble(canary(pods=CRASHING), "c2", 2, 500)
+    assert trouble == ("canary pods ready: 1, wanted for 500m: 2, with 12 restarts of their containers")
 
 
 def test_restarts_of_other_revisions_are_not_counted() -> None:

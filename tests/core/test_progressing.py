@@ -82,10 +82,12 @@ class TestLeavingAStep:
     @pytest.mark.parametrize(
         ("workload", "says"),
         [
-            pytest.param(canary(desired=10, ready=1), "1 of the 2 canary pods", id="enough"),
+            pytest.param(canary(desired=10, ready=1), "canary pods ready: 1, wanted for 200m: 2", id="enough"),
             pytest.param(canary(settled=False), "rolling out", id="complete"),
             pytest.param(canary(pods=pods("c2", 1, unmeshed=3)), "3 more are ready but not meshed", id="meshed"),
-            pytest.param(canary(pods=pods("c2", 1, leaving=3)), "1 of the 2", id="staying"),
+            pytest.param(
+                canary(pods=pods("c2", 1, leaving=3)), "canary pods ready: 1, wanted for 200m: 2", id="staying"
+            ),
         ],
     )
     def test_waits_for_pods(self, workload: object, says: str) -> None:
@@ -183,7 +185,7 @@ class TestBeginning:
     def test_waits_for_its_pods_and_is_not_held(self) -> None:
         decided = self.begin(canary=canary(ready=0))
         assert (weight(decided), decided.status.reason) == (0, Reason.STARTING)
-        assert "Waiting to begin: 0 of the 1 canary pods" in decided.status.message
+        assert "Waiting to begin: canary pods ready: 0, wanted for 100m: 1" in decided.status.message
 
     def test_waits_for_the_reading_that_is_the_baseline(self) -> None:
         decided = self.begin(status=replace(a_status(Phase.PROGRESSING, 0), book=a_book(at=0.0)), elapsed=SECONDS)
@@ -194,7 +196,7 @@ class TestBeginning:
         begun = a_status(Phase.PROGRESSING, 0, spent=LATE)
         decided = self.begin(status=begun, canary=canary(ready=0))
         assert decided.status.reason is Reason.CANARY_NOT_READY
-        assert "0 of the 1 canary pods" in decided.status.message
+        assert "canary pods ready: 0, wanted for 100m: 1" in decided.status.message
 
 
 class TestLostPods:
