@@ -14,7 +14,7 @@ from typing import TypeAlias
 from canary.core import ramp
 from canary.core.demand import Demand
 from canary.core.eprocess import Promise
-from canary.core.gates import EARLIEST_PASS, Gate
+from canary.core.gates import EARLIEST_PASS, Gate, Metric
 from canary.core.spec import FULL, HALF, CanarySpec, Ramp
 from canary.core.statistics import (
     absolute,
@@ -80,25 +80,25 @@ def service_rps(gates: Sequence[Gate], demand: Mapping[str, Demand]) -> float:
 
 def _outlook(spec: CanarySpec, gate: Gate, demand: Demand, service: float) -> Outlook:
     promise = gate.promise
-    course = _course(spec, promise, demand, demand.failure, service)
+    course = _course(spec, gate, demand, demand.failure, service)
 
     def growth(share: float) -> float:
         return _tick(spec, demand, share, demand.failure).speaks_for(promise)
 
     enough = enough_for(promise.beta)
-    passing = max(_until(spec, course, enough, growth), EARLIEST_PASS.total_seconds())
+    passing = max(_until(spec, gate, course, enough, growth), EARLIEST_PASS.total_seconds())
     catches = tuple(_catch(spec, gate, demand, rate, service) for rate in REGRESSIONS)
     quiet = passing > spec.step_timeout.total_seconds()
     if gate.place:
-        quiet = _overdue(spec, course, _until(spec, course, SLOWLY * enough, growth))
+        quiet = _overdue(spec, course, _until(spec, gate, course, SLOWLY * enough, growth))
     return Outlook(gate=gate.name, demand=demand, passing=passing, quiet=quiet, catches=catches)
 
 
 def _catch(spec: CanarySpec, gate: Gate, demand: Demand, rate: float, service: float) -> Catch:
     promise = gate.promise
     enough = enough_against(promise.alpha, gate.share)
-    course = _course(spec, promise, demand, rate, service)
-    seconds = _until(spec, course, enough, lambda share: _tick(spec, demand, share, rate).speaks_against(promise))
+    course = _course(spec, gate, demand, rate, service)
+    seconds = _until(spec, gate, course, enough, lambda share: _tick(spec, demand, share, rate).speaks_against(promise))
     harm = max(0.0, rate - demand.failure) * demand.rps  # each second, at full weight
     return Catch(rate=rate, seconds=seconds, failed=harm * _exposed(course, seconds) if harm else 0.0)
 
@@ -141,11 +141,27 @@ def _tick(spec: CanarySpec, demand: Demand, share: float, rate: float) -> _Tick:
     return _Tick(n, rate * n, m, demand.failure * m)
 
 
-def _until(spec: CanarySpec, course: Course, enough: float, growth: Callable[[float], float]) -> float:
-    """Give the seconds until so many nats have come together, in whole intervals."""
+def _cold(spec: CanarySpec, gate: Gate) -> float:
+    """Give the seconds in which nothing counts that was timed: the warm-up and a scrape, in whole intervals."""
+    if not spec.warmup or gate.metric not in {Metric.LATENCY, Metric.SLOWDOWN}:
+        return 0.0
+    return math.ceil((spec.warmup + SCRAPE) / spec.interval) * spec.interval.total_seconds()
+
+
+def _warm(course: Course, cold: float) -> list[tuple[float, float]]:
+    """Leave out the first so many seconds; what has no end keeps none."""
+    found = []
+    for share, seconds in course:
+        found.append((share, max(0.0, seconds - cold)))
+        cold = max(0.0, cold - seconds)
+    return found
+
+
+def _until(spec: CanarySpec, gate: Gate, course: Course, enough: float, growth: Callable[[float], float]) -> float:
+    """Give the seconds until so many nats have come together, in whole intervals, once the pods are warm."""
     interval = spec.interval.total_seconds()
-    *before, (last, _) = course
-    spent = got = 0.0
+    spent, got = _cold(spec, gate), 0.0
+    *before, (last, _) = _warm(course, spent)
     for share, seconds in before:
         each = growth(share)
         if got + each * seconds / interval >= enough:
@@ -185,9 +201,9 @@ class Wait:
 
 def gathering(spec: CanarySpec, gate: Gate, demand: Demand, service: float, requests: int) -> Wait:
     """Say how long it takes until so many requests have come together: their number is Poisson's."""
-    course, interval = _course(spec, gate.promise, demand, demand.failure, service), spec.interval.total_seconds()
+    course, interval = _course(spec, gate, demand, demand.failure, service), spec.interval.total_seconds()
     surely = requests + SURE * math.sqrt(requests) + SURE**2 / 2
-    seconds = _until(spec, course, surely, lambda share: share * demand.rps * interval)
+    seconds = _until(spec, gate, course, surely, lambda share: share * demand.rps * interval)
     last = max(0.0, seconds - sum(lasts for _, lasts in course[:-1]))
     return Wait(seconds=seconds, last=last, late=_overdue(spec, course, seconds))
 
@@ -198,16 +214,16 @@ def exposures(spec: CanarySpec, gate: Gate, demand: Demand, service: float, last
     Nothing holds it but that its last step below 1000m takes `last` seconds, or its dwell where that is longer.
     """
     interval = spec.interval.total_seconds()
-    course = _course(spec, gate.promise, demand, demand.failure, service)
+    course = _course(spec, gate, demand, demand.failure, service)
     last = max(spec.dwell.total_seconds(), min(last, spec.step_timeout.total_seconds()))
     stays = [(share, min(seconds, last)) for share, seconds in course]
-    stays.append((1.0, spec.bake.total_seconds()))
+    stays = _warm([*stays, (1.0, spec.bake.total_seconds())], _cold(spec, gate))
     return [demand.rps * interval * share for share, seconds in stays for _ in range(math.ceil(seconds / interval))]
 
 
-def _course(spec: CanarySpec, promise: Promise, demand: Demand, rate: float, service: float) -> Course:
+def _course(spec: CanarySpec, gate: Gate, demand: Demand, rate: float, service: float) -> Course:
     """Say how the weight goes up below 1000m if the release fails at this rate; `service` is the whole's traffic."""
-    return _steps(spec) if spec.ramp is None else _ramp(spec, spec.ramp, promise, demand, rate, service)
+    return _steps(spec) if spec.ramp is None else _ramp(spec, spec.ramp, gate, demand, rate, service)
 
 
 def _steps(spec: CanarySpec) -> Course:
@@ -217,15 +233,16 @@ def _steps(spec: CanarySpec) -> Course:
     return [*((share, dwell) for share in before), (last, math.inf)]
 
 
-def _ramp(spec: CanarySpec, by: Ramp, promise: Promise, demand: Demand, rate: float, service: float) -> Course:
+def _ramp(spec: CanarySpec, by: Ramp, gate: Gate, demand: Demand, rate: float, service: float) -> Course:
     """Follow the ramp: it stands once a few failures speak against the release, and for two ticks at the start.
 
     In the first of them the two sides have not yet had the same weight for a whole interval. Answers 4xx are no
-    failures: beside them none are taken to fail.
+    failures: beside them none are taken to fail. While pods are cold nothing tells how slow the release is.
     """
+    promise = gate.promise
     interval, react = spec.interval.total_seconds(), ramp.reaction(spec.interval, SCRAPE)
     weight = ramp.first_weight(ramp.bearable(service, react, by.budget))
-    course, n, f, failed = [(weight / FULL, interval)], 0.0, 0.0, 0.0
+    course, n, f, failed = [(weight / FULL, _cold(spec, gate) + interval)], 0.0, 0.0, 0.0
     while weight < HALF and len(course) < LONGEST:
         course.append((weight / FULL, interval))
         tick = _tick(spec, demand, weight / FULL, rate)

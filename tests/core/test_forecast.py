@@ -5,10 +5,10 @@ import math
 import pytest
 
 from canary.core.demand import Demand
-from canary.core.forecast import Outlook, forecast
+from canary.core.forecast import Outlook, exposures, forecast, gathering
 from canary.core.gates import gates
 from canary.core.manifest import parse_spec
-from tests.canaries import a_canary, a_route, with_gates
+from tests.canaries import GATES, a_canary, a_route, with_gates
 
 SERVICE = "service: success rate"
 BOUNDS = (100.0, 500.0, 1000.0)
@@ -104,3 +104,44 @@ def test_evidence_is_shared_among_gates_and_places_are_kept_apart() -> None:
     assert found["service: success rate"].passing < found["POST /: success rate"].passing
     alone = outlook(50.0, failure=0.0)
     assert seconds(found["service: success rate"])[0.02] > seconds(alone)[0.02]
+
+
+@pytest.mark.parametrize("latency", [{"p99": "500ms"}, {"slowdown": 2}])
+@pytest.mark.parametrize("pace", [{}, {"ramp": {"budget": 100}}])
+def test_nothing_that_is_timed_counts_while_pods_are_cold(latency: dict[str, object], pace: dict[str, object]) -> None:
+    def found(warmup: str) -> tuple[Outlook, Outlook]:
+        spec = parse_spec(a_canary(**pace, gates={**GATES, "latency": latency, "warmup": warmup}))
+        known = gates(spec, BOUNDS)
+        rate, timed = forecast(spec, known, {gate.name: Demand(rps=1000.0, failure=0.001) for gate in known})
+        return rate, timed
+
+    (rate, timed), (rate_cold, timed_cold) = found("0s"), found("90s")
+    assert rate_cold == rate
+    assert 100 < timed_cold.passing <= timed.passing + 100
+    for before, after in zip(timed.catches, timed_cold.catches, strict=True):
+        assert after.seconds == math.inf or after.seconds > 100
+        assert after.seconds <= before.seconds + 100
+        assert after.failed >= before.failed
+
+
+def test_a_route_that_is_cold_for_too_long_is_quiet() -> None:
+    def quiet(warmup: str) -> bool:
+        route = a_route(latency={"p99": "500ms"})
+        spec = parse_spec(a_canary(stepTimeout="5m", gates={"routes": [route], "warmup": warmup}))
+        (gate,) = gates(spec, BOUNDS)
+        return forecast(spec, (gate,), {gate.name: Demand(rps=100.0, failure=0.001)})[0].quiet
+
+    assert (quiet("0s"), quiet("10m")) == (False, True)
+
+
+def test_a_threshold_waits_for_warm_pods_too_and_counts_from_then_on() -> None:
+    def found(warmup: str) -> tuple[float, float]:
+        spec = parse_spec(a_canary(gates={"latency": {"p99": "500ms"}, "warmup": warmup}))
+        (gate,) = gates(spec, BOUNDS)
+        demand = Demand(rps=100.0, failure=0.001)
+        requests = exposures(spec, gate, demand, 100.0, 60.0)
+        return gathering(spec, gate, demand, 100.0, 100).seconds, sum(requests)
+
+    (soon, many), (late, fewer) = found("0s"), found("90s")
+    assert soon < 100 < late
+    assert many * 0.5 < fewer < many
