@@ -51,6 +51,8 @@ class Outcome:
     lasted: float
     """Seconds from the canary's first interval to the end of the episode, or to Fail."""
     gates: tuple[GateView, ...]
+    before: float
+    """Seconds of stable's past before the canary's first interval."""
 
 
 def ticks(rows: Iterable[Row]) -> Iterator[Tick]:
@@ -138,6 +140,7 @@ class Trial:
             ticks=self._ticks,
             lasted=self._lasted,
             gates=judgement.gates,
+            before=max(0.0, self._begun - self._first) if self._begun is not None else 0.0,
         )
 
 

@@ -12,7 +12,6 @@ from canary.cli.options import DURATION, INSTANT, JSON, output_option, plot_opti
 from canary.cli.output import emit, note
 from canary.cli.simulate import only_canary
 from canary.core.formats import show_duration
-from canary.core.gates import gates, unmeasured
 from canary.core.manifest import parse_spec
 from canary.core.snapshot import Key
 from canary.core.spec import ClientErrors
@@ -48,14 +47,12 @@ def backtest(*, file: Path, output: str, plot: Path | None, **given: Any) -> Non
     replayed but stable alone, half of its pods against the other half: how often a good period is rolled back.
     """
     from canary.cli import drawing, plots
-    from canary.cli.outcomes import document, sentence
+    from canary.cli.outcomes import document, sentence, unjudged
 
     _checked(given)
     plots.ready(plot)
     canary = only_canary(file)
     spec = parse_spec(canary.obj)
-    for gate in filter(unmeasured, gates(spec, ())):
-        note(f"{gate.name} passes only where there is a past before the release: its edges are chosen from that.")
     if given["recording"] is not None and any(place.client_errors is ClientErrors.GATE for place in spec.places):
         note("service: client errors: a line of the recording without clientErrors counts none.")
     given["episode"] = given["episode"] or HALF_HOUR
@@ -73,6 +70,8 @@ def backtest(*, file: Path, output: str, plot: Path | None, **given: Any) -> Non
         asked = Asked(url=given["prometheus"], seed=seed, **{n: given[n] for n in names})
         outcomes = asyncio.run(replay_prometheus(spec, key, asked, traces))
     unit = _unit(given)
+    for why in unjudged(outcomes):
+        note(why)
     drawing.replayed(plot, traces, outcomes, sentence(outcomes, unit), spec.risk)
     emit(document(outcomes, unit)) if output == JSON else _tell(outcomes, unit)
 

@@ -1,11 +1,12 @@
 """What a backtest found, as a document, as rows and in a sentence. Pure."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from canary.backtest.replay import Outcome
 from canary.core.formats import show_share
+from canary.core.gates import Metric, unmeasured
 from canary.core.judgement import GateView, Verdict
 
 COLUMNS: Final = ("EPISODE", "DECISION", "AT", "AFTER", "ODDS AGAINST", "WHY")
@@ -44,6 +45,28 @@ def sentence(outcomes: Sequence[Outcome], unit: str) -> str:
     if passed and len(passed) < len(outcomes):
         told += f" in {len(passed)}"
     return told + (f", {held} without a decision" if held else "")
+
+
+def unjudged(outcomes: Sequence[Outcome]) -> list[str]:
+    """Say, once each, what of a gate can never be decided over this past, and why."""
+    told = {why: None for outcome in outcomes for view in outcome.gates for why in _never(view, outcome.before)}
+    counted = {view.name for outcome in outcomes for view in outcome.gates if view.tally.canary_requests}
+    bare = {view.name: None for outcome in outcomes for view in outcome.gates if view.name not in counted}
+    unsaid = [name for name in bare if not any(why.startswith(f"{name}: ") for why in told)]
+    return [*told, *(f"{name}: no request of the canary is recorded that it counts." for name in unsaid)]
+
+
+def _never(view: GateView, before: float) -> Iterator[str]:
+    gate = view.gate
+    if unmeasured(gate) and before > 0:
+        yield f"{view.name}: never judged: there is a past before the release, and no bucket bound fits it."
+    elif unmeasured(gate):
+        yield f"{view.name}: never judged: its bucket bounds are chosen from a past before the release: there is none."
+    if gate.metric is Metric.LATENCY:
+        for bound, more, deed in ((gate.within, "most", "passes"), (gate.over, "least", "fails")):
+            if bound is None:
+                limit = f"at {more} {gate.limit / 1000:g} s"
+                yield f"{view.name}: never {deed}: no bucket bound of the past is {limit}."
 
 
 def row(outcome: Outcome) -> list[str]:

@@ -51,7 +51,7 @@ def test_a_slowdown_is_not_replayed_and_that_is_said(tmp_path: Path) -> None:
     past = str(recorded(tmp_path, episodes(0.001)))
     result = CliRunner().invoke(main, ["backtest", "-f", str(file), "--recording", past])
     assert result.exit_code == 0
-    assert "service: latency beside stable passes only where there is a past" in result.stderr
+    assert "service: latency beside stable: never judged: its bucket bounds are chosen from a past" in result.stderr
     assert result.stdout.splitlines()[1].split()[:2] == ["e0", "Hold"]
 
 
@@ -133,3 +133,49 @@ def test_a_time_that_ends_before_it_begins_is_refused_before_anything_is_asked(
 ) -> None:
     result = replayed(tmp_path, "--prometheus", "http://127.0.0.1:9", "--from", begin, "--to", end)
     assert (result.exit_code, "--from must be before --to." in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("gates", "rows", "told"),
+    [
+        pytest.param(
+            {"latency": {"p99": "500ms"}},
+            [a_row("stable", over=((0.7, 1.0),)), a_row(over=((0.7, 1.0),))],
+            "service: p99 latency: never passes: no bucket bound of the past is at most 0.5 s.",
+            id="bounds above the limit",
+        ),
+        pytest.param(
+            {"latency": {"p99": "500ms"}},
+            [a_row("stable", over=((0.3, 1.0),)), a_row(over=((0.3, 1.0),))],
+            "service: p99 latency: never fails: no bucket bound of the past is at least 0.5 s.",
+            id="bounds below the limit",
+        ),
+        pytest.param(
+            {"successRate": {"min": "99%"}},
+            [a_row("stable", route="GET /"), a_row(route="GET /")],
+            "service: success rate: no request of the canary is recorded that it counts.",
+            id="no line of the service",
+        ),
+        pytest.param(
+            {"latency": {"slowdown": 1.5}},
+            [a_row("stable"), a_row("stable", 20.0), a_row(t=20.0)],
+            "service: latency beside stable: never judged: there is a past before the release, and no",
+            id="a past without a bound",
+        ),
+        pytest.param(
+            {"latency": {"p99": "500ms"}},
+            [a_row("stable", over=((0.5, 1.0),)), a_row(over=((0.5, 1.0),))],
+            "",
+            id="all",
+        ),
+    ],
+)
+def test_what_can_never_be_decided_over_a_past_is_said(
+    tmp_path: Path, gates: dict[str, object], rows: list[Row], told: str
+) -> None:
+    file = tmp_path / "canary.yaml"
+    file.write_text(yaml.safe_dump(a_canary(gates=gates)))
+    past = str(recorded(tmp_path, [render(row) for row in rows]))
+    result = CliRunner().invoke(main, ["backtest", "-f", str(file), "--recording", past])
+    assert result.exit_code == 0, result.output
+    assert told in result.stderr if told else "never" not in result.stderr
