@@ -12,7 +12,7 @@ Template: TypeAlias = dict[str, object]
 
 @dataclass(slots=True)
 class Fleet:
-    """`ready_at` says from when the pods of the present revision serve; until then those of the one before do.
+    """Until `ready_at` the pods of the revision before serve, from then on those of the present one.
 
     With `every` they start again so often.
     """
@@ -30,7 +30,7 @@ class Fleet:
     _pushed: float = LONG_AGO
     _later: dict[int, float] = field(default_factory=dict)  # pods of the present revision that came by scaling
     _templates: dict[str, Template] = field(default_factory=dict)
-    _shown: tuple[tuple[int, bool, int, bool], Workload] | None = None
+    _shown: tuple[tuple[int, int, int, bool], Workload] | None = None
 
     def __post_init__(self) -> None:
         """Begin rolled out."""
@@ -46,10 +46,7 @@ class Fleet:
         self.version += 1
 
     def scale(self, replicas: int, now: float) -> None:
-        """Change the replicas; more pods take their time to be ready."""
-        if replicas > self.replicas:
-            self.ready_at = max(self.ready_at, now + self.start)
-            self._before = self._before or self.revision
+        """Change the replicas; those that are new take their time to be ready."""
         kept = {number: at for number, at in self._later.items() if number < replicas}
         self._later = {**kept, **dict.fromkeys(range(self.replicas, replicas), now)}
         self.replicas = replicas
@@ -57,9 +54,17 @@ class Fleet:
 
     def serving(self, now: float) -> str:
         """Name the revision that answers, "" where there is none."""
-        if self.replicas <= self.lost(now):
-            return ""
-        return self.revision if now >= self.ready_at else self._before
+        if now < self.ready_at:
+            return self._before if self.replicas > self.lost(now) else ""
+        return self.revision if any(self._ready(number, now) for number in self._left(now)) else ""
+
+    def _left(self, now: float) -> range:
+        """List the numbers of the pods that are not lost."""
+        return range(self.lost(now), self.replicas)
+
+    def _ready(self, number: int, now: float) -> bool:
+        """Tell whether a pod of the present revision has started."""
+        return now >= max(self.ready_at, self._later.get(number, LONG_AGO) + self.start)
 
     def lost(self, now: float) -> int:
         """Count the pods that are not ready just now, though they were."""
@@ -68,33 +73,34 @@ class Fleet:
 
     def changes(self) -> list[float]:
         """List the moments at which a watch would tell of something."""
-        return [self.ready_at, *(at for loss in self.losses for at in (loss.at, loss.at + loss.lasts))]
+        started = {at + self.start for at in self._later.values()}
+        return [self.ready_at, *started, *(at for loss in self.losses for at in (loss.at, loss.at + loss.lasts))]
 
     def workload(self, now: float) -> Workload:
         """Show it as the cluster's adapter would."""
-        ready = now >= self.ready_at
-        lost, again = self.lost(now), bool(self.every) and now >= self._pushed + self.start + self.every
-        if self._shown is None or self._shown[0] != (self.version, ready, lost, again):
-            self._shown = ((self.version, ready, lost, again), self._workload(lost, ready=ready, again=again))
+        started = sum(self._ready(number, now) for number in range(self.replicas))
+        again = bool(self.every) and now >= self._pushed + self.start + self.every
+        seen = (self.version, started, self.lost(now), again)
+        if self._shown is None or self._shown[0] != seen:
+            self._shown = (seen, self._workload(now, settled=started == self.replicas, again=again))
         return self._shown[1]
 
-    def _workload(self, lost: int, *, ready: bool, again: bool) -> Workload:
-        born = EPOCH + self.ready_at - self.start
-        numbers = range(self.replicas)
-        pods = [self._pod(self.revision, number, born, ready=ready and number >= lost) for number in numbers]
-        pods = [
-            replace(pod, started=0.0 if again else EPOCH + self._later.get(number, self._pushed))
-            for number, pod in enumerate(pods)
-        ]
-        if not ready and self._before and self._before != self.revision:
-            pods += [self._pod(self._before, number, EPOCH + LONG_AGO, ready=number >= lost) for number in numbers]
+    def _workload(self, now: float, *, settled: bool, again: bool) -> Workload:
+        left, numbers = self._left(now), range(self.replicas)
+        pods = []
+        for number in numbers:
+            begun = EPOCH + self._later.get(number, self._pushed)
+            pod = self._pod(self.revision, number, begun, ready=number in left and self._ready(number, now))
+            pods.append(replace(pod, started=0.0 if again else begun))
+        if now < self.ready_at and self._before and self._before != self.revision:
+            pods += [self._pod(self._before, number, EPOCH + LONG_AGO, ready=number in left) for number in numbers]
         return Workload(
             name=self.name,
             resource_version=str(self.version),
             desired=self.replicas,
-            available=max(0, self.replicas - lost),
+            available=len(left),
             revision=self.revision,
-            settled=ready,
+            settled=settled,
             template=self.template,
             templates=dict(self._templates),
             selector={"app": self.name},
