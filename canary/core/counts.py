@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from canary.core.counters import Increment, Series, bound
 from canary.core.gates import Gate, Metric
@@ -97,11 +97,12 @@ class Counts:
                 return self._rate(gate.place, version, What.FAILED)
             case Metric.CLIENT_ERRORS:
                 return self._rate(gate.place, version, What.REFUSED)
-            case Metric.SLOWDOWN if version is Version.STABLE:
-                bound = gate.beside if gate.over is not None else None
+            case Metric.LATENCY | Metric.SLOWDOWN:
+                if gate.metric is Metric.SLOWDOWN and version is Version.STABLE:
+                    bound = gate.beside if gate.over is not None else None
+                return (0.0, 0.0) if bound is None else self.over(gate, version, bound)
             case _:
-                pass
-        return (0.0, 0.0) if bound is None else self.over(gate, version, bound)
+                assert_never(gate.metric)
 
     def _rate(self, place: str, version: Version, what: What) -> tuple[float, float]:
         answered = self.of(version, place, What.ANSWERED)

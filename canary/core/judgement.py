@@ -19,7 +19,12 @@ from canary.core.status import Reason
 from canary.core.threshold import Checks
 
 SUSPICIOUS = 10.0  # odds against a route that make it worth naming beside the service
-REASONS = {Metric.SUCCESS_RATE: Reason.SUCCESS_RATE, Metric.CLIENT_ERRORS: Reason.CLIENT_ERRORS}
+REASONS = {
+    Metric.SUCCESS_RATE: Reason.SUCCESS_RATE,
+    Metric.LATENCY: Reason.LATENCY,
+    Metric.SLOWDOWN: Reason.LATENCY,
+    Metric.CLIENT_ERRORS: Reason.CLIENT_ERRORS,
+}
 
 
 class Verdict(StrEnum):
@@ -211,7 +216,7 @@ def _fault(
 ) -> tuple[Reason | None, str, str]:
     """Give reason, message and route."""
     if blamed:
-        reason = REASONS.get(blamed[0].metric, Reason.LATENCY)
+        reason = REASONS[blamed[0].metric]
         named = [describe(gate, book) for gate in blamed[:3]]
         if suspect is not None:
             named.append(f"it points to {describe(suspect, book)}")

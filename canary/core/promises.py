@@ -3,6 +3,8 @@
 Used by `judgement`, and by `canary forecast` for the counting.
 """
 
+from typing import assert_never
+
 from canary.core import statistics
 from canary.core.book import Book, Tally
 from canary.core.counts import Version
@@ -40,18 +42,28 @@ def _broken(gate: Gate) -> str:
             return "failed"
         case Metric.CLIENT_ERRORS:
             return "were answered with a 4xx"
-        case _:
+        case Metric.LATENCY | Metric.SLOWDOWN:
             return f"{'failed or ' if gate.failures_slow else ''}took longer than {gate.over or gate.limit:g} ms"
+        case _:
+            assert_never(gate.metric)
 
 
 def wanted(gate: Gate) -> str:
     """Word what a gate promises; a limit between two bucket bounds is judged at them, and that is said."""
-    if gate.metric is Metric.SUCCESS_RATE:
-        return f"at most {show_share(gate.promise.p0)} may fail"
-    if gate.metric is Metric.CLIENT_ERRORS:
-        return f"at most {100 * gate.promise.delta:g}pp more than on stable may be"
-    if gate.metric is Metric.SLOWDOWN:
-        return f"at most {gate.factor:g} times as late as stable{_at_edge(gate)}"
+    match gate.metric:
+        case Metric.SUCCESS_RATE:
+            return f"at most {show_share(gate.promise.p0)} may fail"
+        case Metric.CLIENT_ERRORS:
+            return f"at most {100 * gate.promise.delta:g}pp more than on stable may be"
+        case Metric.SLOWDOWN:
+            return f"at most {gate.factor:g} times as late as stable{_at_edge(gate)}"
+        case Metric.LATENCY:
+            return _in_time(gate)
+        case _:
+            assert_never(gate.metric)
+
+
+def _in_time(gate: Gate) -> str:
     said = f"at most 1% may {'fail or ' if gate.failures_slow else ''}take longer than {gate.limit:g} ms"
     if gate.split:
         over = "never" if gate.over is None else f"at {gate.over:g} ms"
