@@ -6,8 +6,7 @@ from datetime import timedelta
 from canary.core.demand import Demand
 from canary.core.gates import Gate, gates
 from canary.core.history import correlations
-from canary.core.intake import scope_for
-from canary.core.questions import FindBounds, ReadHistory
+from canary.core.questions import ReadHistory
 from canary.core.snapshot import Key
 from canary.core.spec import CanarySpec
 from canary.runtime.readings import Readings
@@ -22,6 +21,5 @@ async def measured(
 
     Rates are over the part of the window in which Prometheus knew the service. Raises MetricsUnreachable.
     """
-    found = (await readings.bounds(FindBounds(scope=scope_for(spec, key.namespace, ())))).bounds
     past = await readings.history(ReadHistory(spec=spec, namespace=key.namespace, window=window), PATIENCE)
-    return gates(spec, found, correlations(past.demand), past.edges), past.demand
+    return gates(spec, past.bounds, correlations(past.demand), past.edges), past.demand

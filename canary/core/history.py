@@ -137,7 +137,8 @@ def recalled(spec: CanarySpec, bounds: tuple[float, ...], found: Mapping[str, De
         if gate.place in tails:
             edges += choose(gate.place, gate.factor, bounds, tails[gate.place].__getitem__)
     names = {gate.name for gate in gates(spec, bounds, edges=tuple(edges))}
-    return History(demand={name: each for name, each in found.items() if name in names}, edges=tuple(edges))
+    kept = {name: each for name, each in found.items() if name in names}
+    return History(demand=kept, edges=tuple(edges), bounds=bounds)
 
 
 class Past:

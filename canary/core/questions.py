@@ -85,10 +85,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """The demand of each gate, by its name, that had requests. `edges` are where it shows a slowdown best."""
+    """The demand of each gate, by its name, that had requests. `edges` are where it shows a slowdown best.
+
+    `bounds` are the latency buckets that there are, where a gate needs them.
+    """
 
     demand: Mapping[str, Demand]
     edges: tuple[Edge, ...] = ()
+    bounds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
