@@ -25,12 +25,13 @@ class Window:
             gained = tuple(now - then for now, then in zip(values, before, strict=True))
             side, _, route = place
             for name in {SERVICE, route}:
-                _add(counts, Version(side), name, gained, self.bounds)
+                add(counts, Version(side), name, gained, self.bounds)
         self._before = sample
         return counts
 
 
-def _add(counts: Counts, version: Version, place: str, gained: tuple[float, ...], bounds: Iterable[float]) -> None:
+def add(counts: Counts, version: Version, place: str, gained: tuple[float, ...], bounds: Iterable[float]) -> None:
+    """Sum what a place gained: sent, succeeded, failed, in time, and answered with a 4xx."""
     sent, good, failed, fast, refused = gained
     sums = counts.sums
     sums[version, place, What.SENT] += sent
@@ -39,6 +40,6 @@ def _add(counts: Counts, version: Version, place: str, gained: tuple[float, ...]
     sums[version, place, What.TIMED] += good
     sums[version, place, What.FAILED_TIMED] += failed
     if refused:
-        counts.sums[version, place, What.REFUSED] += refused
+        sums[version, place, What.REFUSED] += refused
     for bound in bounds:
         counts.fast[version, place, bound] += fast

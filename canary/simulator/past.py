@@ -1,14 +1,14 @@
 """What Prometheus has of stable from before the release: drawn as the rest is, and folded by the shipped code."""
 
-from collections.abc import Iterable
 from functools import lru_cache
 from random import Random
 
-from canary.core.counts import SERVICE, Counts, Version, What
+from canary.core.counts import SERVICE, Counts, Version
 from canary.core.gates import PROXY_BOUNDS
 from canary.core.history import TICK, Ticks, candidates, recalled
 from canary.core.intake import scope_for
 from canary.core.questions import History, ReadHistory
+from canary.simulator.counting import add
 from canary.simulator.draws import binomial
 from canary.simulator.mesh import NOTHING, Mesh, Values
 from canary.simulator.scenario import Scenario
@@ -38,14 +38,14 @@ def look_back(scenario: Scenario, question: ReadHistory, rng: Random) -> History
         now = {place: tally.values() for (_, _, place), tally in mesh.totals.items()}
         counts = Counts()
         for place, values in now.items():
-            gained = [round(a - b) for a, b in zip(values, before.get(place, NOTHING), strict=True)]
+            gained = tuple([round(a - b) for a, b in zip(values, before.get(place, NOTHING), strict=True)])
             _spread(counts, place, gained, mesh, bounds)
         ticks.add([counts])
         before = now
     return recalled(question.spec, PROXY_BOUNDS, ticks.demand(question.window.total_seconds()))
 
 
-def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: frozenset[float]) -> None:
+def _spread(counts: Counts, place: str, gained: tuple[int, ...], mesh: Mesh, bounds: frozenset[float]) -> None:
     """Let each pod answer an equal part by chance; failures that come in groups stay together in one."""
     _, good, failed, fast, refused = gained
     group = mesh.scenario.clusters
@@ -55,24 +55,13 @@ def _spread(counts: Counts, place: str, gained: list[int], mesh: Mesh, bounds: f
         hit[mesh.rng.randrange(PODS)] += size
     slow = good - fast
     wheres = {SERVICE, place}
-    _add(counts, wheres, (good, sum(hit), fast, refused), bounds)
+    for where in wheres:
+        add(counts, Version.STABLE, where, gained, bounds)
     for pod in range(PODS):
         part = 1 / (PODS - pod)
         its_good, its_slow = binomial(mesh.rng, good - slow, part), binomial(mesh.rng, slow, part)
         its_refused = binomial(mesh.rng, refused, part)
         good, slow, refused = good - its_good - its_slow, slow - its_slow, refused - its_refused
-        its = counts.pods[Version.STABLE, str(pod)]
-        _add(its, wheres, (its_good + its_slow, hit[pod], its_good, its_refused), bounds)
-
-
-def _add(counts: Counts, wheres: Iterable[str], values: tuple[int, int, int, int], bounds: frozenset[float]) -> None:
-    good, failed, fast, refused = values
-    side, sums = Version.STABLE, counts.sums
-    for where in wheres:
-        sums[side, where, What.ANSWERED] += good + failed
-        sums[side, where, What.FAILED] += failed
-        sums[side, where, What.TIMED] += good
-        sums[side, where, What.FAILED_TIMED] += failed
-        sums[side, where, What.REFUSED] += refused
-        for bound in bounds:
-            counts.fast[side, where, bound] += fast
+        its, answered = counts.pods[Version.STABLE, str(pod)], its_good + its_slow + hit[pod]
+        for where in wheres:
+            add(its, Version.STABLE, where, (answered, its_good + its_slow, hit[pod], its_good, its_refused), bounds)
