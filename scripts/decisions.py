@@ -18,19 +18,15 @@ from typing import Any, Final
 
 import yaml
 
+from canary.cli.calibrate import default_canary
+from canary.simulator.report import FEW_RUNS
 from canary.simulator.scenario import Release, Scenario
 from canary.simulator.summary import play_many, summarise
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 RESULTS, PAGE = DOCS / "calibration.json", DOCS / "decisions.md"
 FIGURES: Final = Path(__file__).with_name("figures.py")
-SPEC: Final[dict[str, object]] = {
-    "service": "web",
-    "stable": {"service": "web-stable"},
-    "canary": {"service": "web-canary"},
-    "gates": {"successRate": {"min": "99%"}},
-}
-POLICIES: Final[Mapping[str, dict[str, object]]] = {"steps": SPEC, "ramp": {**SPEC, "ramp": {"budget": 100}}}
+POLICIES: Final = {"steps": default_canary(), "ramp": default_canary(ramp={"budget": 100})}
 WHOLE: Final = (
     ("5% at 100 rps", 100, 0.001, 0.05),
     ("5% at 1000 rps", 1000, 0.001, 0.05),
@@ -42,16 +38,10 @@ WHOLE_RUNS: Final = 200
 NOT_YET: Final = "*Awaits a run of `make calibrate` on a quiet machine.*"
 
 
-def canary(policy: str) -> dict[str, object]:
-    """Make the Canary of a policy, with the defaults for everything else."""
-    kind = {"apiVersion": "canary.dev/v1alpha1", "kind": "Canary", "metadata": {"name": "default"}}
-    return {**kind, "spec": POLICIES[policy]}
-
-
 def calibrated(policy: str, seed: int, runs: int) -> dict[str, Any]:
     """Run the command that users run."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(canary(policy), file)
+        yaml.safe_dump(POLICIES[policy], file)
         file.flush()
         command = [sys.executable, "-m", "canary", "calibrate", "-f", file.name, "-o", "json"]
         done = subprocess.run(  # noqa: S603 - our own command
@@ -66,7 +56,7 @@ def whole(policy: str, seed: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name, traffic, stable, release in WHOLE:
         scenario = Scenario(traffic=traffic, stable=Release(failure=stable), canary=Release(failure=release))
-        endings = play_many(canary(policy), scenario, range(seed, seed + WHOLE_RUNS), os.cpu_count() or 1)
+        endings = play_many(POLICIES[policy], scenario, range(seed, seed + WHOLE_RUNS), os.cpu_count() or 1)
         rows.append({"world": name, "outcomes": [asdict(share) for share in summarise(endings)]})
     return rows
 
@@ -158,9 +148,7 @@ def made_with(results: Mapping[str, Any]) -> str:
         found = results[policy]
         kinds = ", ".join(f"{runs} {kind}" for kind, runs in found["sizes"].items())
         told.append(f"{policy}: version {found['version']}, seeds from {found['seed']}, rollouts in each world {kinds}")
-    few = {
-        remark for policy in played(results) for remark in results[policy].get("remarks", ()) if "Few runs" in remark
-    }
+    few = {remark for policy in played(results) for remark in results[policy].get("remarks", ()) if remark == FEW_RUNS}
     return " ".join(["; ".join(told) + ".", *few])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from canary.cli import drawing, plots
+from canary.cli.calibrate import default_canary
 from canary.cli.plots import BLUE, GREEN, GREY, INK, ORANGE, RED
 from canary.core.manifest import parse_spec
 from canary.simulator.rollout import play
@@ -30,18 +31,7 @@ SECONDS, FAILED = "seconds to the rollback, median", "failed requests, mean"
 TICKS: Final = (10, 20, 30, 60, 120, 240, 480)
 STORY: Final = Scenario(canary=Release(failure=0.05, after=120.0))
 SEED: Final = 7
-RAMP: Final = {
-    "apiVersion": "canary.dev/v1alpha1",
-    "kind": "Canary",
-    "metadata": {"name": "default"},
-    "spec": {
-        "service": "web",
-        "stable": {"service": "web-stable"},
-        "canary": {"service": "web-canary"},
-        "gates": {"successRate": {"min": "99%"}},
-        "ramp": {"budget": 100},
-    },
-}
+RAMP: Final = default_canary(ramp={"budget": 100})
 Worlds = Mapping[str, Mapping[str, float | None]]
 """By rule, the figure of each world; None where it never came."""
 

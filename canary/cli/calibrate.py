@@ -20,18 +20,12 @@ if TYPE_CHECKING:
     from canary.simulator.report import Report, Row
     from canary.simulator.targets import Part, Target
 
-DEFAULT = {
-    "apiVersion": API_VERSION,
-    "kind": "Canary",
-    "metadata": {"name": "default"},
-    "spec": {
-        "service": "web",
-        "stable": {"service": "web-stable"},
-        "canary": {"service": "web-canary"},
-        "gates": {"successRate": {"min": "99%"}},
-    },
-}
-"""What is calibrated without a file: all defaults."""
+
+def default_canary(**spec: object) -> dict[str, object]:
+    """Make what is calibrated without a file: a Canary of defaults, but for these fields of its spec."""
+    sides = {"service": "web", "stable": {"service": "web-stable"}, "canary": {"service": "web-canary"}}
+    own = {**sides, "gates": {"successRate": {"min": "99%"}}, **spec}
+    return {"apiVersion": API_VERSION, "kind": "Canary", "metadata": {"name": "default"}, "spec": own}
 
 
 @click.command()
@@ -56,7 +50,7 @@ def calibrate(*, file: Path | None, quick: bool, runs: int | None, seed: int, jo
     from canary.simulator.report import report
 
     plots.ready(told["plot"])
-    canary = DEFAULT if file is None else only_canary(file).obj
+    canary = default_canary() if file is None else only_canary(file).obj
     parse_spec(canary)
     sizes = QUICK if quick else FULL
     sizes = sizes if runs is None else sizes.scaled(runs)

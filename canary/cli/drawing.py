@@ -84,6 +84,7 @@ def replayed(file: Path | None, traces: Traces | None, outcomes: "Sequence[Outco
 def targets(file: Path | None, report: "Report") -> None:
     """Draw how the targets were met."""
     if file is not None:
+        from canary.simulator.report import FEW_RUNS
         from canary.simulator.targets import TITLES
 
         parts = {
@@ -91,8 +92,8 @@ def targets(file: Path | None, report: "Report") -> None:
             for t in report.targets
             if t.parts
         }
-        few = [remark for remark in report.remarks if remark.startswith("Few runs")]
-        title = "\n".join([f"Targets, {report.policy}: every figure of every world", *few])
+        title = f"Targets, {report.policy}: every figure of every world"
+        title += f"\n{FEW_RUNS}" if FEW_RUNS in report.remarks else ""
         plots.save(partial(plots.targets, parts=parts, title=title), file, (10.0, 5.5))
 
 

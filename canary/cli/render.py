@@ -37,10 +37,10 @@ STYLES: Final = {
 """Words that mean the same wherever they stand alone in a cell."""
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Make a console for one of the two streams as they are now."""
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """Make a console for one of the two streams as they are now, as wide as it is or as is said."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else UNBOUNDED
+    width = width if stream.isatty() else UNBOUNDED
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
@@ -92,17 +92,18 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table to stdout."""
     out, rows = console(), list(rows)
     if out.is_terminal:
-        _print(out, Fitted(columns, rows))
+        _print(Fitted(columns, rows))
         return
     for line in plain(columns, rows):
         click.echo(line)
 
 
-def _print(out: Console, part: RenderableType) -> None:
-    """Write a part; a table that does not fit runs over the line."""
-    width = max(out.width, part.least()) if isinstance(part, Fitted) else out.width
-    line = Console(file=out.file, width=width, highlight=False, markup=False, emoji=False)
-    line.print(part)
+def _print(part: RenderableType) -> None:
+    """Write a part to a terminal; a table that does not fit runs over the line."""
+    out = console()
+    if isinstance(part, Fitted) and part.least() > out.width:
+        out = console(width=part.least())
+    out.print(part)
 
 
 def plain(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -127,7 +128,7 @@ def print_sections(found: Iterable[Section]) -> None:
     out, parts = console(), [(columns, rows) for columns, rows in found if rows]
     if out.is_terminal:
         for part in sections(parts):
-            _print(out, part)
+            _print(part)
         return
     for index, (columns, rows) in enumerate(parts):
         lines = plain(columns, rows) if columns else (row[0] for row in rows)

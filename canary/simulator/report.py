@@ -12,6 +12,7 @@ from canary.simulator.targets import TITLES, Figure, Target, judged, read, wishe
 
 MOST_TICK = 50.0  # microseconds
 MOST_NUMBERS = 50
+FEW_RUNS = "Few runs: a target is missed here only where they contradict it, with 99 % confidence."
 OTHERS_WISHES = "The wanted values are those of the default promise, steps and interval: this Canary has its own."
 
 
@@ -111,7 +112,7 @@ def remarks(canary: Mapping[str, object], *, few: bool) -> list[str]:
         "The correlation is learned in R1 to R8, 0 at the boundaries, and else what independent requests show, 0.002.",
     ]
     if few:
-        told.append("Few runs: a target is missed here only where they contradict it, with 99 % confidence.")
+        told.append(FEW_RUNS)
     spec = parse_spec(canary)
     if (spec.interval.total_seconds(), len(spec.places)) != (10, 1) or _changed(canary):
         told.append(OTHERS_WISHES)
