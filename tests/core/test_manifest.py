@@ -60,38 +60,39 @@ def test_the_least_canary_takes_every_default() -> None:
     assert spec.traffic_share is OnShare.HOLD
 
 
+EVERYTHING = a_canary(
+    stable={"service": "web-stable", "deployment": "web-v1"},
+    canary={"service": "web-canary", "deployment": "web-v2"},
+    route={"kind": "TrafficSplit", "name": "split"},
+    steps=["1m", "1000m"],
+    interval="2s",
+    dwell="4s",
+    stepTimeout="1h30m",
+    onInconclusive="Hold",
+    bake="10s",
+    gates={
+        "successRate": {"min": "90%", "passBelow": "85%", "worseThanStable": "0pp"},
+        "latency": {"p99": "500ms"},
+        "unanswered": "Hold",
+        "trafficShare": "Watch",
+        "clientErrors": "Gate",
+        "warmup": "2m",
+        "queries": [{"name": "depth", "query": "max(depth)", "max": 9, "for": "1m"}],
+        "routes": [{"name": "POST /api/task", "latency": {"p99": "300ms"}}],
+        "webhooks": [a_webhook(type="confirm-start", url="https://[::1]:8443/ok?a=b", timeout="3s")],
+    },
+    evidence={"falseRollback": "0.1%", "missedRegression": "10%"},
+    promotion={"mode": "External", "approval": "Manual"},
+    scaling={"mode": "None", "idleReplicas": 0},
+    paused=True,
+    abort="web-abc-1",
+    retry="web-abc-2",
+    approve="web-abc-3",
+)
+
+
 def test_everything_said_is_read() -> None:
-    spec = parse_spec(
-        a_canary(
-            stable={"service": "web-stable", "deployment": "web-v1"},
-            canary={"service": "web-canary", "deployment": "web-v2"},
-            route={"kind": "TrafficSplit", "name": "split"},
-            steps=["1m", "1000m"],
-            interval="2s",
-            dwell="4s",
-            stepTimeout="1h30m",
-            onInconclusive="Hold",
-            bake="10s",
-            gates={
-                "successRate": {"min": "90%", "passBelow": "85%", "worseThanStable": "0pp"},
-                "latency": {"p99": "500ms"},
-                "unanswered": "Hold",
-                "trafficShare": "Watch",
-                "clientErrors": "Gate",
-                "warmup": "2m",
-                "queries": [{"name": "depth", "query": "max(depth)", "max": 9, "for": "1m"}],
-                "routes": [{"name": "POST /api/task", "latency": {"p99": "300ms"}}],
-                "webhooks": [a_webhook(type="confirm-start", url="https://[::1]:8443/ok?a=b", timeout="3s")],
-            },
-            evidence={"falseRollback": "0.1%", "missedRegression": "10%"},
-            promotion={"mode": "External", "approval": "Manual"},
-            scaling={"mode": "None", "idleReplicas": 0},
-            paused=True,
-            abort="web-abc-1",
-            retry="web-abc-2",
-            approve="web-abc-3",
-        )
-    )
+    spec = parse_spec(EVERYTHING)
     assert (spec.stable.deployment, spec.canary.deployment) == ("web-v1", "web-v2")
     assert (spec.route_kind, spec.route_name) == (RouteKind.TRAFFIC_SPLIT, "split")
     assert spec.steps == (1, 1000)
